@@ -1,0 +1,36 @@
+package engine
+
+import "time"
+
+// Stats are an Engine's counters, since it was made, and gauges, as they are now.
+// At any moment of rest
+//
+//	Accepted = Stored + Duplicates + Refused + Undelivered + Pending
+type Stats struct {
+	Accepted    uint64 // messages for which Route returned nil
+	Stored      uint64 // messages that are durable in the sink
+	Duplicates  uint64 // messages that were stored there already
+	Refused     uint64 // messages that the sink refused for good
+	Undelivered uint64 // messages that a drain gave up
+	Pending     int64  // messages accepted, not yet settled
+
+	PendingBytes int64 // what they count against MaxPending
+	Streams      int   // live lanes
+
+	Groups  uint64 // calls of Sink.Write
+	Retries uint64 // calls of Sink.Write that failed transiently
+	Flushes Flushes
+}
+
+// Flushes count batches by the reason that made them ready.
+type Flushes struct {
+	Count, Bytes, Linger, Flush, Done, Disconnect, Pressure, Drain uint64
+}
+
+// Health says whether an Engine takes messages, and what keeps it from storing.
+type Health struct {
+	Draining  bool
+	Blocked   error     // not nil: nothing can be stored until an operator acts
+	Failing   error     // not nil: the last Write failed transiently
+	FullSince time.Time // not zero: since when Route has had to make senders wait
+}
