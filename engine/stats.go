@@ -34,3 +34,20 @@ type Health struct {
 	Failing   error     // not nil: the last Write failed transiently
 	FullSince time.Time // not zero: since when Route has had to make senders wait
 }
+
+// add adds the counters of a shard.
+func (s *Stats) add(o *Stats) {
+	s.Accepted += o.Accepted
+	s.Stored += o.Stored
+	s.Duplicates += o.Duplicates
+	s.Refused += o.Refused
+	s.Undelivered += o.Undelivered
+	s.Flushes.Count += o.Flushes.Count
+	s.Flushes.Bytes += o.Flushes.Bytes
+	s.Flushes.Linger += o.Flushes.Linger
+	s.Flushes.Flush += o.Flushes.Flush
+	s.Flushes.Done += o.Flushes.Done
+	s.Flushes.Disconnect += o.Flushes.Disconnect
+	s.Flushes.Pressure += o.Flushes.Pressure
+	s.Flushes.Drain += o.Flushes.Drain
+}

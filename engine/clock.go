@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// clock closes batches when their linger is over, and forgets streams that are
+// idle for long enough: one goroutine and one timer for all lanes.
+type clock struct {
+	start time.Time    // the instants of lanes are nanoseconds after it
+	due   atomic.Int64 // when the goroutine wakes next; math.MaxInt64 while it looks
+	poke  chan struct{}
+}
+
+func (c *clock) init() {
+	c.start = time.Now()
+	c.poke = make(chan struct{}, 1)
+	c.due.Store(math.MaxInt64)
+}
+
+// now is monotonic: steps of the system's clock don't show in it.
+func (c *clock) now() int64 { return int64(time.Since(c.start)) }
+
+// wakeBy sees to it that the clock looks again at t at the latest.
+func (c *clock) wakeBy(t int64) {
+	if t < c.due.Load() {
+		select {
+		case c.poke <- struct{}{}:
+		default: // a poke is on its way already
+		}
+	}
+}
+
+// tick is the clock's goroutine.
+func (e *Engine) tick(stop <-chan struct{}) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-e.clock.poke:
+		case <-stop:
+			return
+		}
+		// While it looks, every new deadline pokes: one may come up in a shard
+		// that has been looked at already.
+		e.clock.due.Store(math.MaxInt64)
+		now := e.clock.now()
+		next := e.sweep(now)
+		e.clock.due.Store(next)
+		timer.Reset(time.Duration(max(next-now, int64(time.Millisecond))))
+	}
+}
+
+// sweep does what is due by now, and tells when something is due next.
+func (e *Engine) sweep(now int64) int64 {
+	o := e.opts.Load()
+	next := int64(math.MaxInt64) / 2
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.mu.Lock()
+		for l := s.collecting.front; l != nil; l = s.collecting.front {
+			if due := l.since + int64(o.BatchWait); due > now {
+				next = min(next, due)
+				break
+			}
+			s.close(l, &s.stats.Flushes.Linger)
+		}
+		for l := s.idle.front; l != nil; l = s.idle.front {
+			if due := l.since + int64(o.IdleTimeout); due > now {
+				next = min(next, due)
+				break
+			}
+			s.retire(l)
+		}
+		s.mu.Unlock()
+	}
+	return next
+}

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// deliver is a lane's goroutine. It is made when a batch of the lane gets ready,
+// and ends when none is left: it hands what is ready to the lane's writer, waits
+// for the outcome, settles it, and waits out the backoff after a failure.
+func (e *Engine) deliver(l *lane) {
+	defer e.delivering.Done()
+	d := e.newDelivery(l)
+	for {
+		if len(d.msgs) == 0 && !e.begin(d) {
+			e.release(d)
+			return
+		}
+		if d.upto == 0 {
+			l.writer.push(d)
+			select {
+			case <-d.done:
+			case <-e.hung:
+				e.leave(d)
+				return
+			}
+		}
+		e.settle(d)
+		if d.failure != nil && !e.backoff(d) {
+			e.leave(d)
+			return
+		}
+	}
+}
+
+// begin tells whether there is something ready. Flushes that nothing stands before
+// are settled without the sink.
+func (e *Engine) begin(d *delivery) bool {
+	l := d.lane
+	l.shard.mu.Lock()
+	defer l.shard.mu.Unlock()
+	if l.ready != nil {
+		if l.head.Kind == Flush {
+			d.fetch(1, 0)
+			d.upto = 1
+		}
+		return true
+	}
+	l.delivering = false
+	if l.openCount == 0 {
+		l.since = e.clock.now()
+		l.shard.idle.push(l)
+		e.clock.wakeBy(l.since + int64(e.opts.Load().IdleTimeout))
+	}
+	return false
+}
+
+// settle tells the producers what became of the first messages of d, and makes
+// room for others.
+func (e *Engine) settle(d *delivery) {
+	if d.upto == 0 {
+		return
+	}
+	var reports, refused, room int64
+	for i := range d.msgs[:d.upto] {
+		if d.msgs[i].Kind != Report {
+			continue
+		}
+		reports++
+		room += cost(&d.msgs[i])
+		if len(d.refusals) > 0 && d.refused(i) != nil {
+			refused++
+		}
+	}
+	l := d.lane
+	l.shard.mu.Lock()
+	stats := &l.shard.stats
+	stats.Refused += uint64(refused)
+	stats.Duplicates += uint64(d.duplicates)
+	stats.Stored += uint64(reports - refused - int64(d.duplicates))
+	l.cost -= room
+	if l.freed != nil {
+		close(l.freed)
+		l.freed = nil
+	}
+	l.shard.mu.Unlock()
+
+	d.runs(func(p Producer, ms []Message, r Result, err error) {
+		if err != nil {
+			e.log.Warn("message refused", "id", ms[0].ID, "seq", ms[0].Seq, "client", ms[0].Client,
+				"kind", ms[0].Kind, "error", err)
+		}
+		if p != nil {
+			p.Settled(ms, r, err)
+		}
+	})
+	d.forget()
+	e.room.give(room)
+}
+
+// backoff waits before d is tried again. It tells whether there is a next time.
+func (e *Engine) backoff(d *delivery) bool {
+	o := e.opts.Load()
+	most := o.RetryMax
+	if shift := d.attempts - 1; shift < 32 && o.RetryMin<<shift>>shift == o.RetryMin {
+		most = min(most, o.RetryMin<<shift)
+	}
+	closing := e.closing
+	select {
+	case <-closing: // a drain has no time for long waits
+		most = min(most, time.Second)
+		closing = nil
+	default:
+	}
+	timer := time.NewTimer(rand.N(most) + 1)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-closing:
+	case <-e.abandoned:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,145 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+)
+
+// A delivery is what a lane's goroutine works with: messages on their way to the
+// sink, and what became of them. That goroutine owns it, but for the time from
+// writer.push until done, when the writer does.
+type delivery struct {
+	lane *lane
+	next *delivery // in the writer's queue
+	done chan struct{}
+
+	nodes []*node
+	msgs  []Message // those of nodes, next to each other
+
+	attempts   int // failures since something of it was stored
+	failure    error
+	upto       int // the first upto messages are stored or refused
+	duplicates int // of these
+	refusals   []refusal
+	answers    []answer
+}
+
+// refusal says that msgs[index] is refused for good.
+type refusal struct {
+	index int
+	err   error
+}
+
+// answer is the sink's result for the control message msgs[index].
+type answer struct {
+	index  int
+	result Result
+}
+
+// newDelivery takes a delivery for l from those that are free. They belong to an
+// engine, since their channels may, too: to a bubble of virtual time.
+func (e *Engine) newDelivery(l *lane) *delivery {
+	d, ok := e.deliveries.Get().(*delivery)
+	if !ok {
+		d = &delivery{done: make(chan struct{}, 1)}
+	}
+	d.lane = l
+	return d
+}
+
+// fetch moves the lane's first ready messages to d: at least one, and no more than
+// the limits allow. The shard's lock is held.
+func (d *delivery) fetch(count int, bytes int64) {
+	l := d.lane
+	for l.ready != nil && (len(d.msgs) == 0 || len(d.msgs) < count && int64(len(l.head.Data)) <= bytes) {
+		n := l.pop()
+		d.nodes = append(d.nodes, n)
+		d.msgs = append(d.msgs, n.Message)
+		bytes -= int64(len(n.Data))
+	}
+}
+
+// bytes is the size of the messages' data.
+func (d *delivery) bytes() (sum int64) {
+	for i := range d.msgs {
+		sum += int64(len(d.msgs[i].Data))
+	}
+	return sum
+}
+
+// refused gives the reason for which msgs[i] is refused, or nil.
+func (d *delivery) refused(i int) error {
+	for _, r := range d.refusals {
+		if r.index == i {
+			return r.err
+		}
+	}
+	return nil
+}
+
+// answerTo gives the sink's result for the control message msgs[i].
+func (d *delivery) answerTo(i int) Result {
+	for _, a := range d.answers {
+		if a.index == i {
+			return a.result
+		}
+	}
+	return Result{Rows: -1, LastSeq: -1}
+}
+
+// runs calls f for each run of settled messages that a producer hears of at once:
+// consecutive ones of one producer, all stored or a single refused one; a control
+// message stands alone, for it has a result of its own.
+func (d *delivery) runs(f func(p Producer, ms []Message, r Result, err error)) {
+	slices.SortFunc(d.refusals, func(a, b refusal) int { return cmp.Compare(a.index, b.index) })
+	refusals := d.refusals
+	for i := 0; i < d.upto; {
+		p, j := d.nodes[i].producer, i+1
+		if len(refusals) > 0 && refusals[0].index == i {
+			f(p, d.msgs[i:j], Result{}, refusals[0].err)
+			refusals = refusals[1:]
+			i = j
+			continue
+		}
+		if d.msgs[i].Kind != Report {
+			f(p, d.msgs[i:j], d.answerTo(i), nil)
+			i = j
+			continue
+		}
+		for j < d.upto && d.nodes[j].producer == p && d.msgs[j].Kind == Report &&
+			(len(refusals) == 0 || refusals[0].index != j) {
+			j++
+		}
+		f(p, d.msgs[i:j], Result{}, nil)
+		i = j
+	}
+}
+
+// forget drops the settled messages and what was found out about them, and frees
+// their nodes.
+func (d *delivery) forget() {
+	for _, n := range d.nodes[:d.upto] {
+		n.free()
+	}
+	d.nodes = slices.Delete(d.nodes, 0, d.upto)
+	d.msgs = slices.Delete(d.msgs, 0, d.upto)
+	later := d.refusals[:0]
+	for _, r := range d.refusals {
+		if r.index >= d.upto {
+			later = append(later, refusal{r.index - d.upto, r.err})
+		}
+	}
+	d.refusals = later
+	d.answers = d.answers[:0]
+	d.upto, d.duplicates = 0, 0
+}
+
+// release gives d back to the engine. Slices that a busy stream made large are left to the
+// garbage collector.
+func (e *Engine) release(d *delivery) {
+	if cap(d.msgs) > 32 {
+		d.nodes, d.msgs = nil, nil
+	}
+	d.lane, d.next, d.failure, d.attempts = nil, nil, nil, 0
+	e.deliveries.Put(d)
+}

@@ -1,0 +1,91 @@
+package engine
+
+// A lane is what the engine holds of one live stream: a queue of accepted
+// messages, ready ones first, then those of the open batch. It is guarded by its
+// shard's lock.
+//
+// A lane is collecting (it has an open batch), delivering (it has ready messages,
+// and a goroutine), both, or idle (neither).
+type lane struct {
+	id     string
+	shard  *shard
+	writer *writer
+
+	head, tail *node // the queue
+	ready      *node // its last ready node; nil: none is ready
+	delivering bool  // a goroutine runs deliver for this lane
+
+	openCount int   // messages in the open batch
+	openData  int64 // bytes of their data
+	openCost  int64 // what they count against MaxPending
+	cost      int64 // what all unsettled messages of the stream count
+
+	since      int64 // when the open batch got its first message, or the lane got idle
+	list       *laneList
+	prev, next *lane
+
+	freed chan struct{} // closed when cost falls; nil: nobody waits for that
+}
+
+// push appends n to the open batch.
+func (l *lane) push(n *node) {
+	n.ID = l.id
+	if l.tail == nil {
+		l.head = n
+	} else {
+		l.tail.next = n
+	}
+	l.tail = n
+}
+
+// pop takes the first ready message, or gives nil.
+func (l *lane) pop() *node {
+	n := l.head
+	if n == nil || l.ready == nil {
+		return nil
+	}
+	if n == l.ready {
+		l.ready = nil
+	}
+	l.head = n.next
+	if l.head == nil {
+		l.tail = nil
+	}
+	n.next = nil
+	return n
+}
+
+// A laneList is a first-in first-out queue of lanes; a lane is in one at most.
+// The shards have one of the collecting lanes by the age of their open batch, and
+// one of the idle lanes. Since linger and idle timeout are the same for all lanes,
+// whoever came first is due first, and no lane needs a timer.
+type laneList struct{ front, back *lane }
+
+func (q *laneList) push(l *lane) {
+	l.list, l.prev = q, q.back
+	if q.back == nil {
+		q.front = l
+	} else {
+		q.back.next = l
+	}
+	q.back = l
+}
+
+// remove takes l out of the list it is in, if any.
+func (l *lane) remove() {
+	q := l.list
+	if q == nil {
+		return
+	}
+	if l.prev == nil {
+		q.front = l.next
+	} else {
+		l.prev.next = l.next
+	}
+	if l.next == nil {
+		q.back = l.prev
+	} else {
+		l.next.prev = l.prev
+	}
+	l.list, l.prev, l.next = nil, nil, nil
+}

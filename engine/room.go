@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// room bounds what is accepted and not yet settled. Whoever finds no room waits
+// in line, so that a large message is not overtaken for ever by small ones.
+type room struct {
+	used    atomic.Int64
+	max     atomic.Int64
+	waiting atomic.Int64 // how many are in line
+
+	mu        sync.Mutex // guards what follows
+	line      []*waiter
+	wanted    int64 // by all in line
+	fullSince time.Time
+}
+
+type waiter struct {
+	cost    int64
+	granted chan struct{}
+}
+
+// tryTake takes c at once, if there is room and nobody waits.
+func (r *room) tryTake(c int64) bool { return r.waiting.Load() == 0 && r.fit(c) }
+
+func (r *room) fit(c int64) bool {
+	for {
+		used := r.used.Load()
+		if used+c > r.max.Load() {
+			return false
+		}
+		if r.used.CompareAndSwap(used, used+c) {
+			return true
+		}
+	}
+}
+
+// queue puts a taker of c in line.
+func (r *room) queue(c int64) *waiter {
+	w := &waiter{cost: c, granted: make(chan struct{})}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.line) == 0 {
+		r.fullSince = time.Now()
+	}
+	// Counted before the line is served, so that whoever gives room after that
+	// sees that somebody waits for it.
+	r.waiting.Add(1)
+	r.line = append(r.line, w)
+	r.wanted += c
+	r.serve()
+	return w
+}
+
+// wait waits until w has its room. Where it returns an error, w has none.
+func (r *room) wait(ctx context.Context, w *waiter, closing <-chan struct{}) error {
+	var err error
+	select {
+	case <-w.granted:
+		return nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-closing:
+		err = ErrClosed
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, other := range r.line {
+		if other == w {
+			r.leave(i)
+			r.serve()
+			return err
+		}
+	}
+	r.used.Add(-w.cost) // granted meanwhile
+	r.serve()
+	return err
+}
+
+// give gives back what was taken.
+func (r *room) give(c int64) {
+	r.used.Add(-c)
+	if r.waiting.Load() > 0 {
+		r.mu.Lock()
+		r.serve()
+		r.mu.Unlock()
+	}
+}
+
+// resize changes the bound.
+func (r *room) resize(limit int64) {
+	r.max.Store(limit)
+	r.give(0)
+}
+
+// serve grants room to the first in line. r.mu is held.
+func (r *room) serve() {
+	for len(r.line) > 0 && r.fit(r.line[0].cost) {
+		close(r.line[0].granted)
+		r.leave(0)
+	}
+}
+
+// leave takes number i out of the line. r.mu is held.
+func (r *room) leave(i int) {
+	r.wanted -= r.line[i].cost
+	if i == 0 {
+		r.line[0] = nil
+		r.line = r.line[1:]
+	} else {
+		r.line = slices.Delete(r.line, i, i+1)
+	}
+	r.waiting.Add(-1)
+	if len(r.line) == 0 {
+		r.fullSince = time.Time{}
+	}
+}
+
+// want tells how much is wanted by those in line, and since when there is a line.
+func (r *room) want() (int64, time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.wanted, r.fullSince
+}

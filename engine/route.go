@@ -1,0 +1,223 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
+
+// Route accepts m, as [Router] says. A zero Received is now, a zero Time is
+// Received, and empty Data of a Report is null.
+//
+// Before Run has begun it waits for that.
+func (e *Engine) Route(ctx context.Context, m Message, p Producer) error {
+	if err := check(&m); err != nil {
+		return Permanent(err)
+	}
+	select {
+	case <-e.started:
+	default:
+		select {
+		case <-e.started:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	c := cost(&m)
+	n := newNode(&m, p)
+	for {
+		err := e.takeRoom(ctx, c)
+		var freed <-chan struct{}
+		if err == nil {
+			if freed, err = e.accept(m.ID, n, c); err == nil && freed == nil {
+				return nil
+			}
+			e.room.give(c) // nobody holds room who waits for something else
+		}
+		switch {
+		case err == nil:
+			err = e.wait(ctx, freed)
+		case errors.Is(err, ErrTooManyStreams) && e.retireOldest():
+			continue
+		}
+		if err != nil {
+			n.free()
+			return err
+		}
+	}
+}
+
+// wait waits for ready, unless ctx ends or a drain begins.
+func (e *Engine) wait(ctx context.Context, ready <-chan struct{}) error {
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.closing:
+		return ErrClosed
+	}
+}
+
+// check says what is wrong with a message, and fills in what may be left out.
+func check(m *Message) error {
+	switch {
+	case m.ID == "":
+		return errors.New("id: must not be empty")
+	case len(m.ID) > MaxIDLen:
+		return fmt.Errorf("id: must have at most %d bytes, not %d", MaxIDLen, len(m.ID))
+	case !utf8.ValidString(m.ID):
+		return errors.New("id: must be valid UTF-8")
+	case m.Kind > Resume:
+		return fmt.Errorf("kind: %d is none", m.Kind)
+	case m.Seq < 0:
+		return fmt.Errorf("seq: must not be negative, not %d", m.Seq)
+	case m.Kind == Resume && m.Client == "":
+		return errors.New("client: a resume needs one")
+	}
+	if m.Received.IsZero() {
+		m.Received = time.Now().UTC()
+	}
+	if m.Time.IsZero() {
+		m.Time = m.Received
+	}
+	if len(m.Data) == 0 && m.Kind == Report {
+		m.Data = null
+	}
+	return nil
+}
+
+var null = []byte("null")
+
+// takeRoom takes c of what may be pending, and waits for it if it must. Nobody
+// waits for a linger: what is collecting is flushed first.
+func (e *Engine) takeRoom(ctx context.Context, c int64) error {
+	if c == 0 || e.room.tryTake(c) {
+		return nil
+	}
+	o := e.opts.Load()
+	if c > int64(o.MaxPending) {
+		return Permanent(fmt.Errorf("data: %d bytes are more than max_pending (%v) allows", c-overhead, o.MaxPending))
+	}
+	if o.RejectWhenFull {
+		e.relieve(c)
+		if e.room.tryTake(c) {
+			return nil
+		}
+		return ErrOverloaded
+	}
+	w := e.room.queue(c)
+	e.relieve(0)
+	return e.room.wait(ctx, w, e.closing)
+}
+
+// relieve flushes the oldest open batches until an eighth of MaxPending, and what
+// is wanted, is free or on its way to the sink.
+func (e *Engine) relieve(extra int64) {
+	e.relieving.Lock()
+	defer e.relieving.Unlock()
+	limit := int64(e.opts.Load().MaxPending)
+	wanted, _ := e.room.want()
+	limit -= max(limit/8, min(wanted+extra, limit))
+
+	open := int64(0)
+	for i := range e.shards {
+		e.shards[i].mu.Lock()
+		open += e.shards[i].openCost
+	}
+	for open > limit {
+		var oldest *lane
+		for i := range e.shards {
+			if l := e.shards[i].collecting.front; l != nil && (oldest == nil || l.since < oldest.since) {
+				oldest = l
+			}
+		}
+		open -= oldest.openCost
+		oldest.shard.close(oldest, &oldest.shard.stats.Flushes.Pressure)
+	}
+	for i := range e.shards {
+		e.shards[i].mu.Unlock()
+	}
+}
+
+// accept puts n, which costs c, into the lane of id. Where something is missing
+// that will come, it does not, and returns a channel that is closed then.
+func (e *Engine) accept(id string, n *node, c int64) (<-chan struct{}, error) {
+	s, w := e.shardOf(id)
+	o := e.opts.Load()
+	now := e.clock.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	l := s.lanes[id]
+	if l != nil && l.cost > 0 && l.cost+c > int64(o.MaxPending)/8 && c > 0 {
+		return s.share(l, o)
+	}
+	if l == nil && e.streams.Add(1) > int64(o.MaxStreams) && n.Kind == Report {
+		e.streams.Add(-1)
+		return nil, ErrTooManyStreams
+	}
+	if n.Kind == Report && n.Seq == 0 {
+		seq, ok := e.numbers.next(s.lastSeq, now)
+		if !ok {
+			if l == nil {
+				e.streams.Add(-1)
+			}
+			return e.numbers.wait(seq), nil
+		}
+		n.Seq, s.lastSeq = seq, seq
+	}
+	if l == nil {
+		l = s.make(id, w)
+	}
+	s.add(l, n, now, o)
+	return nil, nil
+}
+
+// share returns a channel that is closed once the stream has less pending: it has
+// its share. s.mu is held.
+func (s *shard) share(l *lane, o *Options) (<-chan struct{}, error) {
+	if l.openCount > 0 {
+		s.close(l, &s.stats.Flushes.Pressure)
+	}
+	if o.RejectWhenFull {
+		return nil, ErrOverloaded
+	}
+	if l.freed == nil {
+		l.freed = make(chan struct{})
+	}
+	return l.freed, nil
+}
+
+// retireOldest forgets the lane that has been idle for longest, and tells whether
+// there was one.
+func (e *Engine) retireOldest() bool {
+	for {
+		var oldest *shard
+		var since int64
+		for i := range e.shards {
+			s := &e.shards[i]
+			s.mu.Lock()
+			if l := s.idle.front; l != nil && (oldest == nil || l.since < since) {
+				oldest, since = s, l.since
+			}
+			s.mu.Unlock()
+		}
+		if oldest == nil {
+			return false
+		}
+		oldest.mu.Lock()
+		l := oldest.idle.front
+		if l != nil {
+			oldest.retire(l)
+		}
+		oldest.mu.Unlock()
+		if l != nil {
+			return true
+		}
+	}
+}

@@ -1,0 +1,233 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+)
+
+// refusalsToBlock is after how many refusals in a row, with nothing stored in
+// between, the fault is taken to be the sink's and not the messages'.
+const refusalsToBlock = 100
+
+// rejectsToSplit is after how many rejected messages the rest of a group is split:
+// one bad message costs one more write, many bad ones cost no more than halving.
+const rejectsToSplit = 4
+
+// A span is a part of a delivery's messages: those from lo up to hi.
+type span struct {
+	d      *delivery
+	lo, hi int
+}
+
+// store writes the spans until they are stored or refused, or the sink fails. It
+// goes left to right, so that a stream's messages are stored in order: once a part
+// of a delivery has failed, what is behind it is left out. It returns false if the
+// engine gave up on the sink meanwhile; then nothing of the deliveries may be
+// touched.
+func (w *writer) store(spans []span) bool {
+	for rejects := 0; ; {
+		if w.tries <= 0 {
+			fail(spans, w.last)
+			return true
+		}
+		count := w.build(spans)
+		if len(w.batches) == 0 {
+			w.finish(spans, nil)
+			return true
+		}
+		results, err := w.engine.write(w.batches)
+		select {
+		case <-w.engine.hung:
+			return false
+		default:
+		}
+		place, why := w.rejected(err)
+		switch {
+		case err == nil:
+			w.finish(spans, results)
+			w.failures = 0
+			w.tries = w.allowed
+			w.engine.health.stored(w.engine.log)
+			return true
+		case w.engine.writing.Err() != nil: // given up
+			w.tries, w.last = 0, err
+		case IsBlocked(err):
+			w.give(err)
+		case why != nil:
+			if rejects++; !w.refuse(place, why) || rejects < rejectsToSplit || count < 3 {
+				continue
+			}
+		case IsPermanent(err) && count == 1:
+			w.refuse(w.only(), err)
+			continue
+		case IsPermanent(err):
+		default:
+			w.tries--
+			w.failures++
+			w.last = err
+			w.engine.failed.Add(1)
+			w.engine.health.fail(w.engine.log, err)
+			if count == 1 {
+				fail(spans, err)
+				return true
+			}
+		}
+		if w.tries > 0 {
+			left, right := halve(spans)
+			return w.store(left) && w.store(right)
+		}
+	}
+}
+
+// give gives the group back: nothing more of it is tried now.
+func (w *writer) give(err error) {
+	w.tries = 0
+	w.failures = max(w.failures+1, outageAfter)
+	w.last = err
+	w.engine.failed.Add(1)
+	w.engine.health.block(w.engine.log, err)
+}
+
+// build makes the batches of the spans, without what is refused already and what
+// must wait for a failed part. It returns how many messages and ends they have.
+func (w *writer) build(spans []span) (count int) {
+	w.batches, w.places = w.batches[:0], w.places[:0]
+	for _, s := range spans {
+		if s.d.failure != nil {
+			continue
+		}
+		for i := s.lo; i < s.hi; {
+			start, msgs := i, s.d.msgs
+			for i < s.hi && msgs[i].Kind == Report && s.d.refused(i) == nil {
+				i++
+			}
+			b := Batch{ID: s.d.lane.id, Messages: msgs[start:i:i]}
+			count += i - start
+			asks := false
+			if i < s.hi {
+				asks = s.d.refused(i) == nil && control(&b, &msgs[i])
+				i++
+			}
+			if asks {
+				count++
+			}
+			if asks || len(b.Messages) > 0 {
+				w.batches = append(w.batches, b)
+				w.places = append(w.places, span{s.d, start, i})
+			}
+		}
+	}
+	return count
+}
+
+// control puts what m asks for into b, and tells whether the sink has to do with
+// it.
+func control(b *Batch, m *Message) bool {
+	switch m.Kind {
+	case Done:
+		b.End, b.Final = EndOp, m
+	case Disconnect:
+		b.End = EndDisconnect
+	case Resume:
+		b.Resume = m.Client
+	default:
+		return false
+	}
+	return true
+}
+
+// finish notes that the spans are stored, but for what is refused.
+func (w *writer) finish(spans []span, results []Result) {
+	for _, s := range spans {
+		if s.d.failure == nil {
+			s.d.upto = s.hi
+		}
+	}
+	if len(results) == len(w.batches) {
+		for i, r := range results {
+			d, n := w.places[i].d, len(w.batches[i].Messages)
+			d.duplicates += max(0, min(r.Duplicates, n))
+			if w.batches[i].End != "" || w.batches[i].Resume != "" {
+				d.answers = append(d.answers, answer{w.places[i].lo + n, r})
+			}
+		}
+	}
+	clear(w.batches)
+}
+
+// rejected finds the message that err names, if it names one of the batches'.
+func (w *writer) rejected(err error) (span, error) {
+	var r *RejectError
+	if !errors.As(err, &r) || r.Batch < 0 || r.Batch >= len(w.batches) || r.Message < 0 || IsBlocked(err) {
+		return span{}, nil
+	}
+	b := &w.batches[r.Batch]
+	if n := len(b.Messages); r.Message > n || r.Message == n && b.End == "" && b.Resume == "" {
+		return span{}, nil
+	}
+	at := w.places[r.Batch].lo + r.Message
+	why := r.Err
+	if !IsPermanent(why) {
+		why = Permanent(why)
+	}
+	return span{w.places[r.Batch].d, at, at + 1}, why
+}
+
+// only finds the one message that the batches hold.
+func (w *writer) only() span {
+	p := w.places[0]
+	if len(w.batches[0].Messages) == 0 {
+		return span{p.d, p.hi - 1, p.hi}
+	}
+	return span{p.d, p.lo, p.lo + 1}
+}
+
+// refuse notes that a message is refused for good. Where too many are in a row, it
+// blocks instead and returns false.
+func (w *writer) refuse(at span, err error) bool {
+	// A conflict is no sign of a broken sink: it had something to compare with.
+	if !errors.Is(err, ErrConflict) {
+		if n := w.engine.refusals.Add(1); n >= refusalsToBlock {
+			w.give(Blocked(fmt.Errorf("the sink refused %d messages in a row and stored none, the last one: %w", n, err)))
+			return false
+		}
+	}
+	at.d.refusals = append(at.d.refusals, refusal{at.lo, err})
+	return true
+}
+
+// fail notes that the spans could not be stored this time.
+func fail(spans []span, err error) {
+	for _, s := range spans {
+		if s.d.failure == nil {
+			s.d.failure = err
+		}
+	}
+}
+
+// halve splits the spans into two parts of about as many messages.
+func halve(spans []span) (left, right []span) {
+	total := 0
+	for _, s := range spans {
+		if s.d.failure == nil {
+			total += s.hi - s.lo
+		}
+	}
+	half := total / 2
+	for _, s := range spans {
+		n := s.hi - s.lo
+		switch {
+		case s.d.failure != nil: // nothing more of it is tried now
+		case half >= n:
+			left = append(left, s)
+			half -= n
+		case half > 0:
+			left = append(left, span{s.d, s.lo, s.lo + half})
+			right = append(right, span{s.d, s.lo + half, s.hi})
+			half = 0
+		default:
+			right = append(right, s)
+		}
+	}
+	return left, right
+}
