@@ -1,0 +1,41 @@
+package mysql
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ingestd/ingestd/sink"
+)
+
+// writer is a connection that writes, and what it reuses from Write to Write.
+type writer struct {
+	conn    *sink.Conn
+	queries *queries
+	group   sink.Group
+	args    sink.Args
+	packet  int // the server's max_allowed_packet
+	limit   int // how many bytes a statement of several rows may take
+}
+
+// connect makes a connection. SET TRANSACTION is a statement of its own because
+// the variable behind it has another name in every server.
+func (s *Sink) connect(ctx context.Context) (*writer, error) {
+	c, err := s.db.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	w := &writer{conn: sink.NewConn(c), queries: s.queries}
+	if _, err = c.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"); err == nil {
+		err = c.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&w.packet)
+	}
+	if err != nil {
+		w.conn.Discard()
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return w, nil
+}
+
+func (w *writer) release() {
+	w.group.Release()
+	w.args.Release()
+}

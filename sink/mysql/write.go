@@ -1,0 +1,128 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/sink"
+)
+
+var (
+	// errSlow says that the group is not as plain as the fast path wants it.
+	errSlow = errors.New("not all rows are new")
+
+	// errBegin says that not even the transaction could be begun.
+	errBegin = errors.New("begin")
+
+	// errLost marks a connection whose transaction could not be rolled back.
+	errLost = errors.New("connection given up")
+)
+
+// write stores the batches: at first in the hope that every message is new. limit
+// is how large a statement may be, where that is less than the server says.
+func (w *writer) write(ctx context.Context, batches []engine.Batch, limit int) ([]engine.Result, error) {
+	// A quarter, because what is sent is not quite what the server counts, and
+	// because large packets are slow.
+	if w.limit = w.packet / 4; limit > 0 {
+		w.limit = min(w.limit, limit)
+	}
+	w.group.Load(batches, time.Now())
+	w.group.Sort()
+	results, err := w.transaction(ctx, w.insertAll)
+	for try := 0; errors.Is(err, errSlow) && try < 10; try++ {
+		results, err = w.transaction(ctx, w.insertNew)
+	}
+	return results, err
+}
+
+// transaction stores the messages with insert, then the rows of the streams. It
+// rolls back after every error, since the server does so only after some.
+func (w *writer) transaction(ctx context.Context, insert func(context.Context) error) (_ []engine.Result, err error) {
+	tx, err := w.conn.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errBegin, err)
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		if e := tx.Rollback(); e != nil {
+			err = errors.Join(err, errLost)
+		}
+	}()
+	if err = insert(ctx); err != nil {
+		return nil, err
+	}
+	w.group.Fold()
+	if err = w.writeStreams(ctx); err != nil {
+		return nil, err
+	}
+	results, err := w.results(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = tx.Commit(); err != nil {
+		return nil, fmt.Errorf("commit: %w", err)
+	}
+	return results, nil
+}
+
+// insertAll is the fast path: as many rows in as were sent.
+func (w *writer) insertAll(ctx context.Context) error {
+	rows := w.group.Fresh
+	for len(rows) > 0 {
+		n := sink.Chunk(len(rows), w.limit, shapes, func(k int) int {
+			return sink.RowSize(w.group.Message(rows[k]))
+		})
+		affected, err := w.insert(ctx, rows[:n])
+		if err != nil {
+			return fmt.Errorf("insert messages: %w", err)
+		}
+		if affected != int64(n) {
+			return errSlow
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+func (w *writer) insert(ctx context.Context, rows []sink.Ref) (int64, error) {
+	size := sink.RowSize(w.group.Message(rows[0]))
+	if len(rows) == 1 && size > w.packet {
+		return 0, engine.Reject(rows[0].Batch, rows[0].Message, tooBig(size, w.packet))
+	}
+	w.args.Reset()
+	for _, r := range rows {
+		w.args.Message(w.group.Message(r), w.group.Now)
+	}
+	affected, err := w.conn.Exec(ctx, w.queries.insertMessages[len(rows)], w.args.Values())
+	if err != nil {
+		return 0, w.statementError(err, len(rows), func(k int, err error) error {
+			return engine.Reject(rows[k].Batch, rows[k].Message, err)
+		})
+	}
+	return affected, nil
+}
+
+// statementError finds out what a failed statement of n rows means: which row is
+// refused, where the server says so, or that the statement was too big.
+func (w *writer) statementError(err error, n int, reject func(k int, err error) error) error {
+	switch {
+	case packetTooBig(err):
+		if n == 1 {
+			return reject(0, engine.Permanent(err))
+		}
+		return &tooBigError{rows: n, limit: w.limit, err: err}
+	case refused(err):
+		if n == 1 {
+			return reject(0, engine.Permanent(err))
+		}
+		if k := rowNumber(err); k >= 1 && k <= n {
+			return reject(k-1, engine.Permanent(err))
+		}
+	}
+	return err
+}

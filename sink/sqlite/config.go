@@ -1,0 +1,75 @@
+package sqlite
+
+import (
+	"errors"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/ingestd/ingestd/engine"
+)
+
+// Config says where the database is. Start from [DefaultConfig].
+type Config struct {
+	// Path is the file of the database, made when it is missing; its directory
+	// is not. Beside it lie PATH-wal and PATH-shm while it is open. It is a plain
+	// path: no URI, and not ":memory:".
+	Path string `hcl:"path,optional"`
+}
+
+// DefaultConfig is that of an empty config.hcl.
+func DefaultConfig() Config { return Config{Path: "ingest.db"} }
+
+// Validate reports every fault at once, each as an [engine.OptionError], joined.
+func (c Config) Validate() error {
+	var errs []error
+	fault := func(problem string) {
+		errs = append(errs, &engine.OptionError{Option: "path", Problem: problem})
+	}
+	switch {
+	case c.Path == "":
+		fault("must name a file")
+	case strings.HasPrefix(c.Path, ":memory:"):
+		fault("must name a file: a database in memory keeps nothing")
+	case strings.HasPrefix(c.Path, "file:"):
+		fault("must be a plain path, not a file: URI")
+	case strings.ContainsRune(c.Path, 0):
+		fault("must not contain a NUL")
+	case strings.HasSuffix(c.Path, "/"):
+		fault("must name a file, not a directory")
+	}
+	return errors.Join(errs...)
+}
+
+// Limits of the file beside the database. The log is moved into the database
+// when it has this many pages (of 4 KiB), and cut to this many bytes when a
+// reader had let it grow.
+const (
+	checkpointPages = "4000"
+	journalLimit    = "67108864"
+)
+
+// dsn is the path as the driver takes it, whatever characters are in it, with
+// the settings of every connection. synchronous=FULL: a commit is on disk.
+// immediate: a transaction takes the write lock as it begins, and waits for it;
+// one that finds out later that it needs the lock fails at once.
+func dsn(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	query := url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {
+			"busy_timeout(5000)",
+			"journal_mode(WAL)",
+			"synchronous(FULL)",
+			"wal_autocheckpoint(" + checkpointPages + ")",
+			"journal_size_limit(" + journalLimit + ")",
+			"cache_size(-16384)",
+			"temp_store(MEMORY)",
+		},
+	}
+	uri := url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: query.Encode()}
+	return uri.String(), nil
+}

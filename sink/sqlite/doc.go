@@ -1,0 +1,32 @@
+// Package sqlite stores messages in a SQLite database: a file, no server.
+//
+// # What is stored
+//
+// A row of the table messages for each message, under the unique key (id, seq,
+// client); a row of streams for each stream, written in the same transaction as
+// the messages that it counts; in ingest_meta the version of these tables. Texts
+// compare byte by byte. Times are UTC, as text with microseconds, the form in
+// which MySQL shows a DATETIME(6): "2024-05-07 03:33:20.000000", so they sort as
+// they are. A message without a time gets that of its receipt; a time before the
+// year 1000 or after 9999 becomes the nearest one inside. Data is stored byte for
+// byte, and as null where there is none. What is not valid UTF-8 is refused.
+//
+// # The row of a stream
+//
+// messages counts what was ever stored; first_seq and last_seq are the least and
+// the greatest number, first_at and last_at when the first and the last message
+// was received. All are added to what is there, so that they come out right in
+// whatever order two processes write, and what was stored before counts nothing.
+// A Done or Disconnect sets status to done and fills ended_at (when the Done was
+// received, or the Disconnect written), end_reason, end_code and end_data; an
+// end that changes nothing keeps the first ended_at, and a Disconnect of a
+// stream that is done leaves it as it is. A later message opens the stream again
+// and empties these: one that is new, or that is sent again after the end.
+//
+// # Durability
+//
+// The database is in WAL mode with synchronous=FULL: once Write returns nil, a
+// power cut loses nothing of it. One connection writes; other processes may read
+// at any time, and write, too: then each waits for the other, up to five seconds,
+// after which the error is transient.
+package sqlite

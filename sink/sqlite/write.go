@@ -1,0 +1,164 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/sink"
+)
+
+// shapes are how many rows a statement may have; each is prepared once. More
+// rows than 50 save nothing.
+var shapes = []int{50, 10, 1}
+
+// chunkBytes bounds what the texts of one statement take: the driver copies them.
+const chunkBytes = 4 << 20
+
+// errLost marks a connection whose transaction could not be rolled back.
+var errLost = errors.New("connection given up")
+
+// errSlow says that the group is not as plain as the fast path wants it.
+var errSlow = errors.New("not all rows are new")
+
+var insertMessages = func() map[int]string {
+	m := make(map[int]string)
+	for _, n := range shapes {
+		m[n] = "INSERT INTO messages (" + strings.Join(sink.MessageColumns, ", ") + ") VALUES " +
+			sink.Tuples(n, len(sink.MessageColumns)) + " ON CONFLICT (id, seq, client) DO NOTHING"
+	}
+	return m
+}()
+
+const selectMessage = "SELECT op, code, data FROM messages WHERE id = ? AND seq = ? AND client = ?"
+
+// write stores the batches: at first in the hope that every message is new, with
+// few statements; where one is not, or is refused, row by row.
+func (w *writer) write(ctx context.Context, batches []engine.Batch) ([]engine.Result, error) {
+	w.group.Load(batches, time.Now())
+	results, err := w.transaction(ctx, w.insertAll)
+	if errors.Is(err, errSlow) {
+		results, err = w.transaction(ctx, w.insertEach)
+	}
+	return results, err
+}
+
+func (w *writer) release() {
+	w.group.Release()
+	w.args.Release()
+}
+
+// transaction stores the messages with insert, then the rows of the streams.
+func (w *writer) transaction(ctx context.Context, insert func(context.Context) error) (_ []engine.Result, err error) {
+	tx, err := w.conn.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("begin: %w", err)
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		if e := tx.Rollback(); e != nil && !errors.Is(e, sql.ErrTxDone) {
+			err = errors.Join(err, errLost, e)
+		}
+	}()
+	if err = insert(ctx); err != nil {
+		return nil, err
+	}
+	w.group.Fold()
+	if err = w.writeStreams(ctx); err != nil {
+		return nil, err
+	}
+	results, err := w.results(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = tx.Commit(); err != nil {
+		return nil, fmt.Errorf("commit: %w", err)
+	}
+	return results, nil
+}
+
+// insertAll is the fast path: as many rows in as were sent.
+func (w *writer) insertAll(ctx context.Context) error {
+	rows := w.group.Fresh
+	for len(rows) > 0 {
+		n := sink.Chunk(len(rows), chunkBytes, shapes, func(k int) int {
+			return sink.RowSize(w.group.Message(rows[k]))
+		})
+		affected, err := w.insert(ctx, rows[:n])
+		if err != nil && refused(err) || err == nil && affected != int64(n) {
+			return errSlow
+		}
+		if err != nil {
+			return fmt.Errorf("insert messages: %w", err)
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+func (w *writer) insert(ctx context.Context, rows []sink.Ref) (int64, error) {
+	w.args.Reset()
+	for _, r := range rows {
+		w.args.Message(w.group.Message(r), w.group.Now)
+	}
+	return w.conn.Exec(ctx, insertMessages[len(rows)], w.args.Values())
+}
+
+// insertEach is the slow path. What is not inserted is there already: as a
+// duplicate where it has the same content, otherwise in conflict.
+func (w *writer) insertEach(ctx context.Context) error {
+	for k, r := range w.group.Rows {
+		affected, err := w.insert(ctx, w.group.Rows[k:k+1])
+		if err != nil && refused(err) {
+			return engine.Reject(r.Batch, r.Message, err)
+		}
+		if err != nil {
+			return fmt.Errorf("insert message: %w", err)
+		}
+		if affected == 1 {
+			continue
+		}
+		same, err := w.same(ctx, w.group.Message(r))
+		if err != nil {
+			return fmt.Errorf("compare message: %w", err)
+		}
+		if !same {
+			return engine.Reject(r.Batch, r.Message, engine.ErrConflict)
+		}
+		w.group.Stored(r)
+	}
+	w.group.Refresh()
+	return nil
+}
+
+// same tells whether what is stored under the key of m is m.
+func (w *writer) same(ctx context.Context, m *engine.Message) (same bool, err error) {
+	w.args.Reset()
+	w.args.Add(m.ID)
+	w.args.Add(m.Seq)
+	w.args.Add(m.Client)
+	err = w.conn.Query(ctx, selectMessage, w.args.Values(), func(v []driver.Value) error {
+		code, ok := v[1].(int64)
+		same = ok && sink.Same(m, text(v[0]), code, text(v[2]))
+		return nil
+	})
+	return same, err
+}
+
+// text is a TEXT, or a BLOB that someone else put in its place.
+func text(v driver.Value) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	}
+	return ""
+}

@@ -1,0 +1,113 @@
+package sink
+
+import (
+	"time"
+
+	"github.com/ingestd/ingestd/engine"
+)
+
+// Status is what a Write does to the status of a stream.
+type Status uint8
+
+const (
+	// Keep leaves it as it is. Where the Write had duplicates that were received
+	// at Stream.Again or before, it opens a stream that ended before that.
+	Keep Status = iota
+	// Open opens it, whatever it was.
+	Open
+	// Done ends it, for Stream.Reason.
+	Done
+)
+
+// Stream is what a Write does to the row of one stream. It is made to be added
+// to what the table has: the sum, the least and the greatest come out the same
+// in whatever order two servers write.
+//
+// What a duplicate means for the status: a message that was stored before and is
+// written again by a retry or a replay is no news, so it opens nothing by
+// itself. But if it was received after the stream ended, then either a client
+// sent it again, or the retry has just repeated the end that it came after: both
+// times the stream goes on.
+type Stream struct {
+	ID       string
+	Fresh    int64     // messages that were not stored before
+	FirstSeq int64     // the least number of these
+	LastSeq  int64     // the greatest
+	FirstAt  time.Time // when the first of these was received
+	LastAt   time.Time // and the last
+
+	Status  Status
+	Reason  engine.EndReason
+	Final   *engine.Message // the Done, where there was one
+	EndedAt time.Time       // when the Done was received; else when it is written
+	Again   time.Time       // when the last duplicate was received, where Status is Keep
+	Batch   int             // the index of the last batch with an End
+}
+
+// Changes tells whether the stream's row must be written, beyond Again.
+func (s *Stream) Changes() bool { return s.Fresh > 0 || s.Status != Keep }
+
+// Fold makes Streams from the batches and what is known of their messages.
+func (g *Group) Fold() {
+	g.Streams = g.Streams[:0]
+	for i := range g.Batches {
+		b := &g.Batches[i]
+		if n := len(g.Streams); n == 0 || g.Streams[n-1].ID != b.ID {
+			g.Streams = append(g.Streams, Stream{ID: b.ID})
+		}
+		s := &g.Streams[len(g.Streams)-1]
+		for j := range b.Messages {
+			m := &b.Messages[j]
+			received := m.Received
+			if received.IsZero() {
+				received = g.Now
+			}
+			if g.stored[g.first[i]+j] {
+				s.again(received)
+			} else {
+				s.add(m.Seq, received)
+			}
+		}
+		if b.End != "" {
+			s.end(b, g.Now)
+			s.Batch = i
+		}
+	}
+}
+
+func (s *Stream) add(seq int64, received time.Time) {
+	if s.Fresh == 0 {
+		s.FirstSeq, s.LastSeq = seq, seq
+		s.FirstAt, s.LastAt = received, received
+	}
+	s.Fresh++
+	s.FirstSeq, s.LastSeq = min(s.FirstSeq, seq), max(s.LastSeq, seq)
+	if received.Before(s.FirstAt) {
+		s.FirstAt = received
+	}
+	if received.After(s.LastAt) {
+		s.LastAt = received
+	}
+	s.Status = Open
+}
+
+func (s *Stream) again(received time.Time) {
+	switch s.Status {
+	case Keep:
+		if received.After(s.Again) {
+			s.Again = received
+		}
+	case Done:
+		if !received.Before(s.EndedAt) || s.Final == nil {
+			s.Status = Open
+		}
+	}
+}
+
+func (s *Stream) end(b *engine.Batch, now time.Time) {
+	s.Status, s.Reason, s.Final, s.EndedAt = Done, b.End, b.Final, now
+	if b.Final != nil && !b.Final.Received.IsZero() {
+		s.EndedAt = b.Final.Received
+	}
+	s.Again = time.Time{}
+}
