@@ -1,0 +1,120 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+
+	"github.com/ingestd/ingestd/engine"
+)
+
+var _ http.Handler = (*WebSocket)(nil)
+
+// ServeHTTP upgrades a request to a websocket and serves it. It returns once the
+// connection has a goroutine of its own, which frees what the HTTP server holds
+// for it. It looks at no path, so that a host program can mount it where it
+// likes; before Serve is called, and once a drain has begun, it answers 503.
+func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if !w.enter() {
+		w.refuse(rw, http.StatusServiceUnavailable, "the server is not taking connections now")
+		return
+	}
+	defer w.group.Done()
+	name, err := clientName(r.URL.RawQuery)
+	if err != nil {
+		w.refuse(rw, http.StatusBadRequest, err.Error())
+		return
+	}
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		rw.Header().Set("Connection", "Upgrade")
+		rw.Header().Set("Upgrade", "websocket")
+		w.refuse(rw, http.StatusUpgradeRequired,
+			"this is a websocket endpoint: connect to it with a websocket client, at ws://"+r.Host+r.URL.Path)
+		return
+	}
+	h := &hijacker{ResponseWriter: rw, writeTimeout: w.config.WriteTimeout}
+	c, err := websocket.Accept(h, r, &websocket.AcceptOptions{
+		Subprotocols:    []string{subprotocol},
+		CompressionMode: websocket.CompressionDisabled,
+	})
+	if err != nil {
+		w.stats.refused.Add(1)
+		w.log.Debug("upgrade refused", "remote", r.RemoteAddr, "error", err)
+		return
+	}
+	c.SetReadLimit(int64(w.config.MaxMessageSize))
+	w.add(&conn{
+		ws:     w,
+		conn:   c,
+		socket: h.socket,
+		remote: strings.Clone(r.RemoteAddr),
+		name:   name,
+		table:  newTable(w.holds),
+	})
+}
+
+// enter counts a request in, unless none is served now.
+func (w *WebSocket) enter() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.serving || w.draining {
+		return false
+	}
+	w.group.Add(1)
+	return true
+}
+
+func (w *WebSocket) refuse(rw http.ResponseWriter, status int, text string) {
+	w.stats.refused.Add(1)
+	if status == http.StatusServiceUnavailable {
+		rw.Header().Set("Retry-After", "1")
+	}
+	http.Error(rw, text, status)
+}
+
+// clientName reads ?client=NAME.
+func clientName(query string) (string, error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return "", fmt.Errorf("the query is malformed: %w", err)
+	}
+	names, given := values["client"]
+	switch {
+	case !given:
+		return "", nil
+	case len(names) > 1:
+		return "", errors.New("client is given twice")
+	case names[0] == "":
+		return "", errors.New("client is empty: leave it out, or give it a name")
+	case len(names[0]) > engine.MaxClientLen:
+		return "", fmt.Errorf("client must have at most %d bytes", engine.MaxClientLen)
+	case !utf8.ValidString(names[0]):
+		return "", errors.New("client must be UTF-8")
+	}
+	return strings.Clone(names[0]), nil
+}
+
+// add starts a connection, in a drain only to close it.
+func (w *WebSocket) add(c *conn) {
+	c.room.L = &c.mu
+	w.stats.accepted.Add(1)
+	w.mu.Lock()
+	w.conns[c] = struct{}{}
+	draining := w.draining
+	w.mu.Unlock()
+	w.group.Go(c.run)
+	if draining {
+		c.drain()
+	}
+}
+
+func (w *WebSocket) remove(c *conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.conns, c)
+}

@@ -1,0 +1,59 @@
+package transport
+
+import (
+	"io"
+	"sync"
+)
+
+// Buffers are pooled, since most connections are idle most of the time.
+
+// burstBuffer is what a writer works with.
+type burstBuffer struct {
+	b    []byte // frames, one behind the other
+	ends []int  // where each of them ends
+	wire []byte // the same with their headers
+}
+
+var bursts = sync.Pool{New: func() any { return &burstBuffer{} }}
+
+// frameBuffer is what is needed from a frame's first byte until it has been dealt
+// with.
+type frameBuffer struct {
+	b       []byte
+	decoder *decoder
+}
+
+// keepFrame is the largest frame whose buffer is kept.
+const keepFrame = 256 << 10
+
+func (w *WebSocket) newFrameBuffer() any {
+	return &frameBuffer{b: make([]byte, 4<<10), decoder: newDecoder(w.ops)}
+}
+
+func (f *frameBuffer) release(w *WebSocket) {
+	if cap(f.b) <= keepFrame {
+		w.frames.Put(f)
+	}
+}
+
+// read reads r to its end, at most limit bytes: r fails by itself past that.
+func (f *frameBuffer) read(r io.Reader, limit int) ([]byte, error) {
+	f.b = f.b[:cap(f.b)]
+	n := 0
+	for {
+		if n == len(f.b) {
+			// Grown as it comes, whatever length the frame's header claims.
+			grown := make([]byte, min(2*len(f.b), max(limit, n)+512))
+			copy(grown, f.b)
+			f.b = grown
+		}
+		got, err := r.Read(f.b[n:])
+		n += got
+		if err == io.EOF {
+			return f.b[:n], nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}

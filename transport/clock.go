@@ -1,0 +1,82 @@
+package transport
+
+import (
+	"context"
+	"time"
+)
+
+// pinger is what the clock knows of a connection. Only the clock uses it.
+type pinger struct {
+	next int64 // when to ping, Unix nanoseconds; 0: not yet planned
+	sent int64 // when it was pinged and has not been heard since; 0: it has
+}
+
+// runClock does what is due at a time, for all connections: one goroutine, where
+// one for each connection and a timer for each stream would do nothing most of
+// the time.
+func (w *WebSocket) runClock(stop <-chan struct{}) {
+	t := time.NewTicker(w.tick())
+	defer t.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case now := <-t.C:
+			w.endGraces(now)
+			if w.config.PingInterval > 0 {
+				w.pingAll(now)
+			}
+		}
+	}
+}
+
+// tick is fine enough for the shortest of the times that the clock watches.
+func (w *WebSocket) tick() time.Duration {
+	d := time.Second
+	for _, of := range []time.Duration{w.config.PingInterval, w.config.PingTimeout, w.config.DisconnectGrace} {
+		if of > 0 {
+			d = min(d, of/4)
+		}
+	}
+	return min(max(d, 5*time.Millisecond), 250*time.Millisecond)
+}
+
+func (w *WebSocket) pingAll(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.conns {
+		w.pingOne(c, now.UnixNano())
+	}
+}
+
+// pingOne pings c if it is time, and cuts it if it was pinged and is silent.
+// While the server does not read, because it has a frame in hand, silence means
+// nothing: the client's answer may be in the socket.
+func (w *WebSocket) pingOne(c *conn, now int64) {
+	p := &c.ping
+	switch {
+	case p.next == 0:
+		p.next = now + int64(w.config.PingInterval)
+	case c.busy.Load():
+		p.sent = 0
+	case p.sent != 0 && c.socket.heard.Load() >= p.sent:
+		p.sent = 0
+	case p.sent != 0 && now-p.sent >= int64(w.config.PingTimeout):
+		w.stats.silent.Add(1)
+		w.log.Debug("client cut: it answered no ping", "remote", c.remote, "client", c.name)
+		p.sent = 0
+		c.socket.cut()
+		return
+	}
+	if now < p.next || p.sent != 0 {
+		return
+	}
+	p.next = now + int64(w.config.PingInterval)
+	p.sent = now
+	w.group.Go(func() {
+		// Whether it is answered, the clock sees by what is heard.
+		ctx, cancel := context.WithTimeout(context.Background(), w.config.PingTimeout)
+		defer cancel()
+		_ = c.conn.Ping(ctx)
+	})
+}

@@ -1,0 +1,238 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+
+	"github.com/ingestd/ingestd/engine"
+)
+
+// goodbye is how long a client has to take part in the end of its connection:
+// to take its last answers, and to close.
+const goodbye = 3 * time.Second
+
+// conn is one client. Its run goroutine reads, decodes and routes; a write
+// goroutine exists while there are answers; Spooled and Settled come from the
+// engine. mu is never held during Route.
+type conn struct {
+	ws     *WebSocket
+	conn   *websocket.Conn
+	socket *socket
+	remote string
+	name   string // the client's name for itself, or empty
+
+	busy atomic.Bool // the run goroutine has a frame in hand and does not read
+	ping pinger      // the clock's
+
+	mu      sync.Mutex
+	room    sync.Cond // answers were sent, controls settled, or everything ends
+	table   table
+	pending int // messages that are not settled, and the frame in hand
+
+	queue   []answer // what is to be sent; before head it has been
+	head    int
+	sent    int64 // how many answers stood before queue's beginning, in all
+	answers int   // those in queue that are no acks
+	writing bool  // there is a write goroutine
+
+	controls int           // control messages that are not settled
+	flushes  map[int64]int // flushes of everything: how many streams are left of each
+	flushed  int64         // the number of the last of them
+
+	draining bool // nothing more is routed
+	leaving  bool // the close handshake has begun
+	gone     bool // nothing more can be answered
+}
+
+func (c *conn) run() {
+	code, reason := c.read()
+	c.end(code, reason)
+}
+
+// read serves frames until the connection ends, and gives the status with which
+// to close it: 0 where there is nobody to tell.
+func (c *conn) read() (websocket.StatusCode, string) {
+	for {
+		// A context that can end would cost three times as much, and its end would
+		// close the connection: so it is cut from outside.
+		typ, r, err := c.conn.Reader(context.Background())
+		if err != nil {
+			return readStatus(err)
+		}
+		c.ws.stats.frames.Add(1)
+		buf := c.ws.frames.Get().(*frameBuffer)
+		frame, err := buf.read(r, int(c.ws.config.MaxMessageSize))
+		if err != nil {
+			buf.release(c.ws)
+			return readStatus(err)
+		}
+		valid := utf8.Valid(frame)
+		if !valid && typ == websocket.MessageText {
+			buf.release(c.ws)
+			return websocket.StatusInvalidFramePayloadData, "text that is not UTF-8"
+		}
+		if c.begin() {
+			c.frame(buf.decoder, frame, valid)
+			c.finish()
+		}
+		buf.release(c.ws)
+	}
+}
+
+// readStatus tells with what to close after a read has failed. Where the library
+// has sent a close frame already, ours is dropped, but the client is given time
+// to read it.
+func readStatus(err error) (websocket.StatusCode, string) {
+	switch {
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		return websocket.StatusMessageTooBig, "the frame is too large"
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded),
+		websocket.CloseStatus(err) != -1:
+		return 0, ""
+	}
+	return websocket.StatusProtocolError, "the frame breaks the protocol"
+}
+
+// begin takes a frame in hand, unless nothing more is to be routed.
+func (c *conn) begin() bool {
+	c.busy.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.draining {
+		c.busy.Store(false)
+		return false
+	}
+	c.pending++
+	return true
+}
+
+// finish lets go of the frame. The time that it took does not count against the
+// client.
+func (c *conn) finish() {
+	c.socket.heard.Store(time.Now().UnixNano())
+	c.busy.Store(false)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending--
+	c.depart()
+}
+
+// frame routes the messages of one frame.
+func (c *conn) frame(d *decoder, frame []byte, valid bool) {
+	template := engine.Message{
+		Client:   c.name,
+		Received: time.Now().UTC(),
+		Remote:   c.remote,
+	}
+	var m incoming
+	d.reset(frame, valid)
+	defer d.release()
+	for d.next(&m) {
+		if !c.message(&m, &template, d) {
+			return
+		}
+	}
+}
+
+// drain stops the routing. The connection stays until everything that came over
+// it is settled and answered.
+func (c *conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+	c.room.Broadcast()
+	c.depart()
+}
+
+// depart closes the connection at the end of a drain, as soon as nothing is left
+// to tell. It needs the lock.
+func (c *conn) depart() {
+	if !c.draining || c.pending > 0 || c.gone {
+		return
+	}
+	if c.socket.last.Load() == 0 {
+		c.socket.finish(goodbye)
+	}
+	if c.head < len(c.queue) || c.writing || c.leaving {
+		return
+	}
+	c.leaving = true
+	c.ws.group.Go(func() {
+		_ = c.conn.Close(websocket.StatusGoingAway, "the server is shutting down")
+	})
+}
+
+// unwritable ends the connection of a client that does not take its answers.
+func (c *conn) unwritable(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.ws.stats.slow.Add(1)
+		c.ws.log.Debug("client cut: it does not read its answers", "remote", c.remote, "client", c.name)
+	}
+	c.mu.Lock()
+	c.writing = false
+	c.vanish()
+	c.mu.Unlock()
+	c.socket.cut()
+}
+
+// vanish forgets what can no longer be told. It needs the lock.
+func (c *conn) vanish() {
+	c.gone = true
+	c.queue, c.head, c.answers = nil, 0, 0
+	c.room.Broadcast()
+}
+
+// end does what is due when a client is gone: its streams are flushed, and ended
+// unless another has sent to them.
+func (c *conn) end(code websocket.StatusCode, reason string) {
+	c.mu.Lock()
+	c.vanish()
+	draining := c.draining
+	streams := c.table.m
+	c.table.m = nil
+	c.mu.Unlock()
+
+	if draining {
+		c.ws.forget(streams)
+	} else {
+		c.ws.disconnect(c, streams)
+	}
+	if code != 0 {
+		c.socket.finish(goodbye)
+		_ = c.conn.Close(code, reason)
+	}
+	_ = c.conn.CloseNow()
+	c.ws.remove(c)
+}
+
+// errConnGone is what Reply returns once the connection has ended.
+var errConnGone = errors.New("the connection has ended")
+
+// reply sends a frame of the host program's own.
+func (c *conn) reply(frame []byte) error {
+	s := scanner{b: frame}
+	if len(frame) == 0 || frame[0] != '{' || s.value(0) != len(frame) || !utf8.Valid(frame) {
+		return errors.New("a reply must be one JSON object")
+	}
+	frame = bytes.Clone(frame)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.gone && !c.draining && c.answers >= maxAnswers {
+		c.room.Wait()
+	}
+	if c.gone || c.leaving {
+		return errConnGone
+	}
+	c.answer(nil, frame)
+	return nil
+}

@@ -1,0 +1,132 @@
+package transport
+
+import (
+	"errors"
+
+	"github.com/ingestd/ingestd/engine"
+)
+
+var _ engine.Producer = (*conn)(nil)
+
+// Spooled acks ms at the level "spooled".
+func (c *conn) Spooled(ms []engine.Message) {
+	if !c.ws.ackSpooled {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var s *stream
+	for i := range ms {
+		m := &ms[i]
+		if m.Tag <= 0 {
+			continue
+		}
+		if s == nil || s.id != m.ID {
+			s = c.table.m[m.ID]
+		}
+		if s != nil {
+			c.ack(s, m.Tag)
+		}
+	}
+}
+
+// Settled acks ms at the level "stored", and gives the answers that waited for
+// them.
+func (c *conn) Settled(ms []engine.Message, r engine.Result, err error) {
+	if len(ms) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending -= len(ms)
+	s := c.table.m[ms[0].ID]
+	for i := range ms {
+		m := &ms[i]
+		switch {
+		case s == nil || c.gone: // nobody is left to tell
+			if m.Kind != engine.Report {
+				c.controls--
+			}
+		case err == nil:
+			c.stored(s, m, r)
+		case engine.IsPermanent(err):
+			c.rejected(s, m, err)
+		default:
+			c.given(m)
+		}
+	}
+	if s != nil {
+		c.table.settle(s, len(ms))
+	}
+	if c.controls < maxControls {
+		c.room.Broadcast()
+	}
+	c.depart()
+}
+
+// stored answers a message that is durable. It needs the lock.
+func (c *conn) stored(s *stream, m *engine.Message, r engine.Result) {
+	if m.Tag > 0 && !c.ws.ackSpooled {
+		c.ack(s, m.Tag)
+	}
+	if m.Kind == engine.Report {
+		return
+	}
+	if m.Tag < 0 {
+		c.flushedOne(-m.Tag)
+		return
+	}
+	c.controls--
+	switch m.Kind {
+	case engine.Done:
+		c.answer(s, appendDone(nil, s.wireID(), r.Rows))
+	case engine.Flush:
+		c.answer(s, appendFlush(nil, s.wireID()))
+	case engine.Resume:
+		if r.LastSeq < 0 {
+			c.reject(s, m, codeUnsupported, "the sink cannot tell the last number")
+			return
+		}
+		c.answer(s, appendResume(nil, s.wireID(), r.LastSeq))
+	}
+}
+
+// rejected answers a message that the sink refused for good. It needs the lock.
+func (c *conn) rejected(s *stream, m *engine.Message, err error) {
+	if m.Tag < 0 {
+		c.flushedOne(-m.Tag)
+		return
+	}
+	if m.Kind != engine.Report {
+		c.controls--
+	}
+	code := codeRejected
+	if errors.Is(err, engine.ErrConflict) {
+		code = codeConflict
+	}
+	if r, ok := errors.AsType[*engine.RejectError](err); ok {
+		err = r.Err // its place in a batch means nothing to a client
+	}
+	c.reject(s, m, code, err.Error())
+}
+
+// reject queues an error answer. It needs the lock.
+func (c *conn) reject(s *stream, m *engine.Message, code, text string) {
+	c.ws.stats.failed(code)
+	c.answer(s, appendFailure(nil, failure{
+		code: code, text: text, id: s.wireID(), seq: m.Tag, index: -1,
+	}))
+}
+
+// given forgets a message that a drain gave up: its sender is not answered. It
+// needs the lock.
+func (c *conn) given(m *engine.Message) {
+	switch {
+	case m.Kind == engine.Report:
+	case m.Tag < 0:
+		delete(c.flushes, -m.Tag)
+		c.controls--
+	default:
+		c.controls--
+	}
+}

@@ -1,0 +1,127 @@
+package transport
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// socket is the network connection below a websocket. The library has no way to
+// send several frames at once, to bound one write without a timer, or to be cut
+// from outside while it closes: so it gets a socket of ours.
+type socket struct {
+	net.Conn
+	writeTimeout time.Duration
+	heard        atomic.Int64 // when something was last received, Unix nanoseconds
+	last         atomic.Int64 // the deadline for everything, Unix nanoseconds; 0: none
+
+	mu     sync.Mutex
+	corked bool
+	buf    []byte // what was written while it was corked
+}
+
+// maxCorked is how much is kept before it is sent all the same.
+const maxCorked = 64 << 10
+
+func (s *socket) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if n > 0 {
+		s.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// Write sends p, or keeps it until uncork. The other side has the write timeout
+// to take it.
+func (s *socket) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.corked && len(s.buf)+len(p) <= maxCorked {
+		s.buf = append(s.buf, p...)
+		return len(p), nil
+	}
+	if err := s.flush(); err != nil {
+		return 0, err
+	}
+	return s.send(p)
+}
+
+// cork keeps what is written in buf until uncork, which gives buf back.
+func (s *socket) cork(buf []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.corked, s.buf = true, buf[:0]
+}
+
+func (s *socket) uncork() (buf []byte, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err = s.flush()
+	buf, s.buf, s.corked = s.buf, nil, false
+	return buf, err
+}
+
+func (s *socket) flush() error {
+	if len(s.buf) == 0 {
+		return nil
+	}
+	_, err := s.send(s.buf)
+	s.buf = s.buf[:0]
+	return err
+}
+
+func (s *socket) send(p []byte) (int, error) {
+	deadline := time.Now().Add(s.writeTimeout)
+	if last := s.last.Load(); last != 0 && last < deadline.UnixNano() {
+		deadline = time.Unix(0, last)
+	}
+	if err := s.Conn.SetWriteDeadline(deadline); err != nil {
+		return 0, err
+	}
+	if last := s.last.Load(); last != 0 && last < deadline.UnixNano() {
+		_ = s.Conn.SetWriteDeadline(time.Unix(0, last)) // finish came between
+	}
+	return s.Conn.Write(p)
+}
+
+// finish bounds everything that still happens on the socket.
+func (s *socket) finish(d time.Duration) {
+	t := time.Now().Add(d)
+	s.last.Store(t.UnixNano())
+	_ = s.SetDeadline(t)
+}
+
+// cut ends the connection at once, and drops what was not sent.
+func (s *socket) cut() {
+	c := s.Conn
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = t.NetConn() // TLS would wait to say goodbye
+	}
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetLinger(0)
+	}
+	_ = c.Close()
+}
+
+// hijacker puts a socket between the HTTP server's connection and the library
+// that takes it over.
+type hijacker struct {
+	http.ResponseWriter
+	writeTimeout time.Duration
+	socket       *socket
+}
+
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	_ = conn.SetDeadline(time.Time{})
+	h.socket = &socket{Conn: conn, writeTimeout: h.writeTimeout}
+	h.socket.heard.Store(time.Now().UnixNano())
+	rw.Writer.Reset(h.socket)
+	return h.socket, rw, nil
+}

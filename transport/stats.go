@@ -1,0 +1,65 @@
+package transport
+
+import "sync/atomic"
+
+// errorCodes are all codes of error answers, in the order of the documentation.
+var errorCodes = [...]string{
+	codeBadJSON, codeBadMessage, codeUnknownOp, codeRejected,
+	codeConflict, codeTooManyStreams, codeOverloaded, codeUnsupported,
+}
+
+// WebSocketStats are a WebSocket's counters, since it was made, and gauges, as
+// they are now.
+type WebSocketStats struct {
+	Connections int    // open now
+	Accepted    uint64 // connections that were upgraded
+	Refused     uint64 // requests that were not
+	Frames      uint64 // that were received
+	Messages    uint64 // that the router accepted, control messages too
+
+	Errors map[string]uint64 // error answers by their code; every code is there
+
+	CutSlow   uint64 // connections cut because the client did not read its answers
+	CutSilent uint64 // connections cut because the client answered no ping
+
+	Held int // streams that have a sender, of all transports that share the Holds
+}
+
+// counters are what Stats is made of.
+type counters struct {
+	accepted, refused, frames, messages, slow, silent atomic.Uint64
+
+	errors [len(errorCodes)]atomic.Uint64
+}
+
+func (c *counters) failed(code string) {
+	for i, known := range errorCodes {
+		if known == code {
+			c.errors[i].Add(1)
+		}
+	}
+}
+
+// Stats may be called at any time.
+func (w *WebSocket) Stats() WebSocketStats {
+	w.mu.Lock()
+	open := len(w.conns)
+	w.mu.Unlock()
+	s := WebSocketStats{
+		Connections: open,
+		Accepted:    w.stats.accepted.Load(),
+		Refused:     w.stats.refused.Load(),
+		Frames:      w.stats.frames.Load(),
+		Messages:    w.stats.messages.Load(),
+		Errors:      make(map[string]uint64, len(errorCodes)),
+		CutSlow:     w.stats.slow.Load(),
+		CutSilent:   w.stats.silent.Load(),
+	}
+	for i, code := range errorCodes {
+		s.Errors[code] = w.stats.errors[i].Load()
+	}
+	if w.holds != nil {
+		s.Held = w.holds.len()
+	}
+	return s
+}

@@ -1,0 +1,170 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/ingestd/ingestd/engine"
+)
+
+// WebSocket takes messages from websocket clients: it is a server. Make it with
+// [ListenWebSocket].
+type WebSocket struct {
+	config     WebSocketConfig
+	log        hclog.Logger
+	ops        map[string]*operation
+	ackSpooled bool
+	holds      *Holds // nil where nothing would ever be ended
+	listener   net.Listener
+	server     http.Server
+	stats      counters
+	graces     graces
+	frames     sync.Pool
+
+	router engine.Router   // set by Serve, before there are connections
+	ctx    context.Context // ends when the drain begins
+
+	accept sync.WaitGroup // the goroutine that accepts connections
+	group  sync.WaitGroup // those of the connections and of requests
+
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+	serving  bool
+	draining bool
+}
+
+var _ engine.Transport = (*WebSocket)(nil)
+
+// ListenWebSocket validates c and binds its port, where connections wait until
+// Serve is called. Call Close instead if it never is.
+func ListenWebSocket(c WebSocketConfig) (*WebSocket, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", c.Listen, err)
+	}
+	return newWebSocket(c, l), nil
+}
+
+func newWebSocket(c WebSocketConfig, l net.Listener) *WebSocket {
+	w := &WebSocket{
+		config:     c,
+		log:        c.Logger,
+		ops:        operations(c.Ops, c.Handlers),
+		ackSpooled: c.Ack == AckSpooled,
+		holds:      c.Holds,
+		listener:   l,
+		conns:      make(map[*conn]struct{}),
+	}
+	w.frames.New = w.newFrameBuffer
+	if w.log == nil {
+		w.log = hclog.NewNullLogger()
+	}
+	if w.holds == nil && c.OnDisconnect == DisconnectDone {
+		w.holds = NewHolds()
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != c.Path {
+			w.refuse(rw, http.StatusNotFound, "nothing is here; websocket clients connect to "+c.Path)
+			return
+		}
+		w.ServeHTTP(rw, r)
+	})
+	w.server = http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       30 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          w.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		ConnState:         w.connState,
+	}
+	return w
+}
+
+// connState counts the goroutines of the HTTP server: it has one for each
+// connection that is not upgraded.
+func (w *WebSocket) connState(_ net.Conn, s http.ConnState) {
+	switch s {
+	case http.StateNew:
+		w.group.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		w.group.Done()
+	}
+}
+
+// Addr is where it listens.
+func (w *WebSocket) Addr() net.Addr { return w.listener.Addr() }
+
+// URL is where clients connect.
+func (w *WebSocket) URL() string { return "ws://" + w.listener.Addr().String() + w.config.Path }
+
+// Close frees the port of a WebSocket that is never served.
+func (w *WebSocket) Close() error { return w.listener.Close() }
+
+// Serve implements [engine.Transport]. It returns an error if it cannot accept
+// connections any longer; those that it has are drained all the same.
+func (w *WebSocket) Serve(ctx context.Context, r engine.Router) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w.mu.Lock()
+	if w.serving || w.draining {
+		w.mu.Unlock()
+		return errors.New("a WebSocket serves only once")
+	}
+	w.router, w.ctx, w.serving = r, ctx, true
+	w.mu.Unlock()
+
+	stop := make(chan struct{})
+	var clock sync.WaitGroup
+	clock.Go(func() { w.runClock(stop) })
+	failed := make(chan error, 1)
+	w.accept.Go(func() { failed <- w.server.Serve(w.listener) })
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		err = fmt.Errorf("accept connections: %w", err)
+		cancel() // stops the routing
+	}
+	w.drain()
+	close(stop)
+	clock.Wait()
+	for _, l := range w.graces.all() {
+		w.holds.abandon(l.hold, l.gen)
+	}
+	return err
+}
+
+// drain ends the connections, each as soon as its client has been told
+// everything, and waits for them.
+func (w *WebSocket) drain() {
+	w.mu.Lock()
+	w.draining = true
+	conns := make([]*conn, 0, len(w.conns))
+	for c := range w.conns {
+		conns = append(conns, c)
+	}
+	w.mu.Unlock()
+	for _, c := range conns {
+		c.drain()
+	}
+	// Shutdown knows nothing of websockets. It waits for connections that have not
+	// sent their request; they are not waited for long.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = w.server.Shutdown(ctx)
+	w.accept.Wait()
+	_ = w.server.Close()
+	w.group.Wait()
+}
