@@ -1,0 +1,80 @@
+package daemon
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ingestd/ingestd/daemon/internal/hclx"
+	"github.com/ingestd/ingestd/engine"
+)
+
+// hcl writes the whole configuration, secrets masked.
+func (c *config) hcl() string {
+	var out strings.Builder
+	out.WriteString(hclx.Write("", c.core))
+	for _, t := range c.transports {
+		fmt.Fprintf(&out, "\ntransport %q ", t.name)
+		if t.label != "" {
+			fmt.Fprintf(&out, "%q ", t.label)
+		}
+		fmt.Fprintf(&out, "{\n%s}\n", hclx.Write("  ", t.config))
+	}
+	fmt.Fprintf(&out, "\nsink %q {\n%s}\n", c.sink.name, hclx.Write("  ", c.sink.config))
+	return out.String()
+}
+
+// What things take, in bytes: measured, and rounded up. A lane with its place in
+// the table and an id of usual length; a connection with its goroutine, its
+// buffers and its part of the tables, without what it reads.
+const (
+	laneBytes       = 512 * engine.Byte
+	connectionBytes = 64 * engine.KiB
+	baseBytes       = 64 * engine.MiB
+)
+
+// memory explains the most memory that the configuration can take.
+func (c *config) memory(files uint64) string {
+	o := c.engineOptions()
+	streams := engine.Size(o.MaxStreams) * laneBytes
+	// A group is in the batches, in the arguments of its statement, and in the
+	// driver's packet.
+	groups := engine.Size(o.Writers) * 3 * o.GroupBytes
+	total := baseBytes + o.MaxPending + streams + groups
+
+	var out strings.Builder
+	line := func(size engine.Size, format string, args ...any) {
+		fmt.Fprintf(&out, "#   %9s  %s\n", human(size), fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintf(&out, "# The most memory it can hold at once: %s, and what its connections take.\n", human(total))
+	line(o.MaxPending, "accepted and not yet stored: router.max_pending")
+	line(streams, "%d live streams at %v each: router.max_streams", o.MaxStreams, laneBytes)
+	line(groups, "%d groups being written, of %v, three times each", o.Writers, o.GroupBytes)
+	line(baseBytes, "the program itself")
+	for _, t := range c.transports {
+		size, ok := hclx.Get[engine.Size](t.config, "max_message_size")
+		if !ok {
+			continue
+		}
+		each := connectionBytes + 2*size
+		fmt.Fprintf(&out, "# Each connection of %s: %s at the most, while it reads a message of\n", t.path(), human(each))
+		fmt.Fprintf(&out, "# max_message_size; %s is usual.\n", human(connectionBytes))
+	}
+	if files > 0 {
+		fmt.Fprintf(&out, "# The limit of open files allows about %d connections.\n", files)
+	}
+	out.WriteString("# The garbage collector lets the heap grow to twice what is held, unless GOMEMLIMIT\n# is set.\n")
+	return out.String()
+}
+
+// human writes a size to be read, not to be exact.
+func human(s engine.Size) string {
+	for _, u := range []struct {
+		size engine.Size
+		name string
+	}{{engine.GiB, "GiB"}, {engine.MiB, "MiB"}, {engine.KiB, "KiB"}} {
+		if s >= u.size {
+			return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(s)/float64(u.size)), ".0") + " " + u.name
+		}
+	}
+	return fmt.Sprintf("%d B", s)
+}

@@ -1,0 +1,186 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/ingestd/ingestd/daemon/internal/hclx"
+	"github.com/ingestd/ingestd/engine"
+)
+
+// config is a whole configuration.
+type config struct {
+	core
+	sink       sinkConfig
+	transports []transportConfig
+}
+
+// core is what does not belong to a plugin.
+type core struct {
+	DataDir         string        `hcl:"data_dir,optional"`
+	ShutdownTimeout time.Duration `hcl:"shutdown_timeout,optional"`
+
+	Log      logConfig      `hcl:"log,block"`
+	Router   routerConfig   `hcl:"router,block"`
+	Delivery deliveryConfig `hcl:"delivery,block"`
+	Admin    adminConfig    `hcl:"admin,block"`
+}
+
+type logConfig struct {
+	Level  string `hcl:"level,optional"`
+	Format string `hcl:"format,optional"`
+}
+
+type routerConfig struct {
+	BatchSize   int           `hcl:"batch_size,optional"`
+	BatchBytes  engine.Size   `hcl:"batch_bytes,optional"`
+	BatchWait   time.Duration `hcl:"batch_wait,optional"`
+	IdleTimeout time.Duration `hcl:"idle_timeout,optional"`
+	MaxStreams  int           `hcl:"max_streams,optional"`
+	MaxPending  engine.Size   `hcl:"max_pending,optional"`
+	WhenFull    string        `hcl:"when_full,optional"`
+}
+
+type deliveryConfig struct {
+	Spool    bool          `hcl:"spool,optional"`
+	SpoolMax engine.Size   `hcl:"spool_max,optional"`
+	RetryMin time.Duration `hcl:"retry_min,optional"`
+	RetryMax time.Duration `hcl:"retry_max,optional"`
+}
+
+type adminConfig struct {
+	Listen string `hcl:"listen,optional"`
+}
+
+// sinkConfig is the chosen sink with its settings.
+type sinkConfig struct {
+	sinkKind
+	config any
+}
+
+// transportConfig is one transport block with its settings.
+type transportConfig struct {
+	transportKind
+	label  string // the block's second label; empty where it has none
+	config any
+}
+
+// path is how --set names the transport.
+func (t transportConfig) path() string { return transportPath(t.name, t.label) }
+
+func transportPath(kind, label string) string {
+	path := "transport." + kind
+	if label != "" {
+		path += "." + label
+	}
+	return path
+}
+
+// The values of router.when_full and of log.format.
+const (
+	whenFullBlock  = "block"
+	whenFullReject = "reject"
+	formatText     = "text"
+	formatJSON     = "json"
+)
+
+func defaultCore() core {
+	o := engine.DefaultOptions()
+	return core{
+		DataDir:         "ingest-data",
+		ShutdownTimeout: o.ShutdownTimeout,
+		Log:             logConfig{Level: "info", Format: formatText},
+		Router: routerConfig{
+			BatchSize:   o.BatchSize,
+			BatchBytes:  o.BatchBytes,
+			BatchWait:   o.BatchWait,
+			IdleTimeout: o.IdleTimeout,
+			MaxStreams:  o.MaxStreams,
+			MaxPending:  o.MaxPending,
+			WhenFull:    whenFullBlock,
+		},
+		Delivery: deliveryConfig{SpoolMax: 10 * engine.GiB, RetryMin: o.RetryMin, RetryMax: o.RetryMax},
+		Admin:    adminConfig{Listen: "127.0.0.1:7002"},
+	}
+}
+
+// engineOptions are those of the engine, but for its logger.
+func (c *config) engineOptions() engine.Options {
+	o := engine.DefaultOptions()
+	o.DataDir = c.DataDir
+	o.ShutdownTimeout = c.ShutdownTimeout
+	o.BatchSize = c.Router.BatchSize
+	o.BatchBytes = c.Router.BatchBytes
+	o.BatchWait = c.Router.BatchWait
+	o.IdleTimeout = c.Router.IdleTimeout
+	o.MaxStreams = c.Router.MaxStreams
+	o.MaxPending = c.Router.MaxPending
+	o.RejectWhenFull = c.Router.WhenFull == whenFullReject
+	o.RetryMin = c.Delivery.RetryMin
+	o.RetryMax = c.Delivery.RetryMax
+	if c.sink.config != nil {
+		if n, ok := hclx.Get[int](c.sink.config, "writers"); ok {
+			o.Writers = n
+		}
+	}
+	return o
+}
+
+// enginePlaces says under which names the configuration has the engine's options,
+// but for "writers", which is the sink's.
+var enginePlaces = map[string]string{
+	"batch_size":       "router.batch_size",
+	"batch_bytes":      "router.batch_bytes",
+	"batch_wait":       "router.batch_wait",
+	"idle_timeout":     "router.idle_timeout",
+	"max_streams":      "router.max_streams",
+	"max_pending":      "router.max_pending",
+	"retry_min":        "delivery.retry_min",
+	"retry_max":        "delivery.retry_max",
+	"shutdown_timeout": "shutdown_timeout",
+}
+
+// validate reports every fault of the core's own settings, joined, as
+// [engine.OptionError]s.
+func (c *core) validate() error {
+	var errs []error
+	check := func(ok bool, option, format string, args ...any) {
+		if !ok {
+			errs = append(errs, &engine.OptionError{Option: option, Problem: fmt.Sprintf(format, args...)})
+		}
+	}
+	oneOf := func(option, value string, allowed ...string) {
+		check(slices.Contains(allowed, value), option, "must be one of %s, not %q", strings.Join(allowed, ", "), value)
+	}
+	check(c.DataDir != "", "data_dir", "must name a directory")
+	oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
+	oneOf("log.format", c.Log.Format, formatText, formatJSON)
+	oneOf("router.when_full", c.Router.WhenFull, whenFullBlock, whenFullReject)
+	check(c.Delivery.SpoolMax > 0, "delivery.spool_max", "must be at least 1B, not %v", c.Delivery.SpoolMax)
+	if c.Admin.Listen != "" {
+		_, port, err := net.SplitHostPort(c.Admin.Listen)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		check(err == nil, "admin.listen", `must be an address and a port like 127.0.0.1:7002, or "" for none, not %q`, c.Admin.Listen)
+	}
+	return errors.Join(errs...)
+}
+
+// level is the log level, as hclog has it.
+func (c *core) level() hclog.Level { return hclog.LevelFromString(c.Log.Level) }
+
+// secrets lists every secret of the configuration.
+func (c *config) secrets() []string {
+	found := hclx.Secrets(c.sink.config)
+	for _, t := range c.transports {
+		found = append(found, hclx.Secrets(t.config)...)
+	}
+	return found
+}

@@ -1,0 +1,100 @@
+package hclx
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/ingestd/ingestd/engine"
+)
+
+// Block knows where the values of a decoded struct came from.
+type Block struct {
+	source *Source
+	at     hcl.Range // of the header; zero where the file has no such block
+	attrs  map[string]*attr
+	blocks map[string]*Block
+}
+
+// attr is one value that the file or --set gave.
+type attr struct {
+	at     hcl.Range
+	field  reflect.Value
+	hidden bool // errors must not quote the value
+	failed bool // reported already; what Validate says of it is noise
+}
+
+// find gives the block that holds an option, "tls.cert" in a block tls, and its
+// attr, nil where it has its default.
+func (b *Block) find(option string) (*Block, *attr) {
+	for {
+		head, rest, nested := strings.Cut(option, ".")
+		if !nested {
+			return b, b.attrs[option]
+		}
+		next := b.blocks[head]
+		if next == nil {
+			return b, nil
+		}
+		b, option = next, rest
+	}
+}
+
+// Report adds what the struct's Validate found: every [engine.OptionError] at the
+// place of its setting, or at the block where that has its default.
+func (b *Block) Report(err error) {
+	for _, e := range Flatten(err) {
+		var option *engine.OptionError
+		if !errors.As(e, &option) {
+			b.source.fail(b.place(nil), e.Error(), "")
+			continue
+		}
+		b.ReportOption(option)
+	}
+}
+
+// ReportOption adds one fault of a setting. What was reported before, because the
+// value could not be read, is not reported again.
+func (b *Block) ReportOption(e *engine.OptionError) {
+	holder, a := b.find(e.Option)
+	if a != nil && a.failed {
+		return
+	}
+	problem := e.Problem
+	if a != nil && a.hidden && a.field.Kind() == reflect.String {
+		problem = Redact(problem, a.field.String())
+	}
+	name := e.Option
+	if at := holder.place(a); at.Start.Line > 0 {
+		_, name, _ = cutLast("."+name, ".") // the place shows which block it is
+	}
+	b.source.fail(holder.place(a), name+": "+problem, "")
+}
+
+// place is that of a, or of the block's header, or of the whole configuration.
+func (b *Block) place(a *attr) hcl.Range {
+	switch {
+	case a != nil:
+		return a.at
+	case b.at != hcl.Range{}:
+		return b.at
+	}
+	return hcl.Range{Filename: b.source.name}
+}
+
+// Flatten takes joined errors apart.
+func Flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, e := range many.Unwrap() {
+			all = append(all, Flatten(e)...)
+		}
+		return all
+	}
+	return []error{err}
+}

@@ -1,0 +1,66 @@
+package hclx
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/ingestd/ingestd/engine"
+)
+
+// mask stands for a secret.
+const mask = "********"
+
+// Redact takes secrets out of a text: each as a whole, and the password in one
+// of the form user:password@somewhere.
+func Redact(text string, secrets ...string) string {
+	for _, s := range secrets {
+		for _, part := range []string{s, password(s)} {
+			if part != "" {
+				text = strings.ReplaceAll(text, part, mask)
+			}
+		}
+	}
+	return text
+}
+
+func password(dsn string) string {
+	user, _, ok := cutLast(dsn, "@")
+	if !ok {
+		return ""
+	}
+	if _, rest, ok := strings.Cut(user, "://"); ok {
+		user = rest
+	}
+	_, pass, _ := strings.Cut(user, ":")
+	return pass
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// Secrets lists the secrets in a configuration struct.
+func Secrets(config any) []string {
+	var found []string
+	v := reflect.ValueOf(config)
+	for v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return nil
+		}
+		v = v.Elem()
+	}
+	for _, f := range fieldsOf(v) {
+		switch {
+		case f.block:
+			found = append(found, Secrets(f.value.Interface())...)
+		case f.value.Type() == secretType:
+			if s := string(f.value.Interface().(engine.Secret)); s != "" {
+				found = append(found, s)
+			}
+		}
+	}
+	return found
+}

@@ -1,0 +1,176 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/sink/mysql"
+	"github.com/ingestd/ingestd/sink/sqlite"
+	"github.com/ingestd/ingestd/sink/stdout"
+	"github.com/ingestd/ingestd/transport"
+)
+
+// builtin is the table of the plugins that every ingestd has. The first of each
+// kind is what an empty configuration means.
+func builtin() []Option {
+	return []Option{
+		WithSink("sqlite", sqlite.DefaultConfig, sqlite.Open),
+		WithSink("mysql", mysql.DefaultConfig, mysql.Open),
+		WithSink("stdout", stdout.DefaultConfig, stdout.Open),
+
+		WithTransport("websocket", transport.DefaultWebSocketConfig, listenWebSocket),
+	}
+}
+
+func listenWebSocket(_ context.Context, c transport.WebSocketConfig, h Host) (*transport.WebSocket, error) {
+	c.Logger, c.Holds = h.Logger, h.Holds
+	return transport.ListenWebSocket(c)
+}
+
+// Host is what the daemon shares with a transport.
+type Host struct {
+	Logger hclog.Logger
+	Holds  *transport.Holds // one for all transports
+}
+
+// Config is what the settings of a plugin are: a struct whose fields have hcl
+// tags. Beside strings, numbers, bools and lists they may be time.Duration,
+// [engine.Size] and [engine.Secret]; a field tagged "-" cannot be configured.
+type Config interface {
+	// Validate reports every fault at once, each as an [engine.OptionError],
+	// joined.
+	Validate() error
+}
+
+// Sink is a sink that says where it writes, without secrets.
+type Sink interface {
+	engine.Sink
+	fmt.Stringer
+}
+
+// Transport is a transport that says where it listens. Close is called instead of
+// Serve where the daemon does not come to serve it.
+type Transport interface {
+	engine.Transport
+	URL() string
+	Close() error
+}
+
+// Option adds to what a daemon can do.
+type Option func(*plugins)
+
+// WithSink adds a kind of sink: sink "name" in the configuration. Defaults gives
+// its settings before the configuration is read, Open opens it; ctx ends when the
+// daemon is to stop. The int setting "writers", where it has one, says how many
+// goroutines call its Write.
+func WithSink[C Config, S Sink](
+	name string, defaults func() C, open func(context.Context, C, hclog.Logger) (S, error),
+) Option {
+	return func(p *plugins) {
+		p.sinks = append(p.sinks, sinkKind{
+			kind: kindOf(name, defaults),
+			open: func(ctx context.Context, config any, log hclog.Logger) (Sink, error) {
+				return open(ctx, *config.(*C), log)
+			},
+		})
+	}
+}
+
+// WithTransport adds a kind of transport: transport "name" in the configuration.
+// Listen binds what it needs and starts nothing; ctx ends when the daemon is to
+// stop.
+func WithTransport[C Config, T Transport](
+	name string, defaults func() C, listen func(context.Context, C, Host) (T, error),
+) Option {
+	return func(p *plugins) {
+		p.transports = append(p.transports, transportKind{
+			kind: kindOf(name, defaults),
+			listen: func(ctx context.Context, config any, h Host) (Transport, error) {
+				return listen(ctx, *config.(*C), h)
+			},
+		})
+	}
+}
+
+// kind is what a sink and a transport have in common: a name and settings, which
+// are a pointer to the plugin's own struct.
+type kind struct {
+	name     string
+	defaults func() any
+	validate func(config any) error
+}
+
+func kindOf[C Config](name string, defaults func() C) kind {
+	return kind{
+		name:     name,
+		defaults: func() any { c := defaults(); return &c },
+		validate: func(config any) error { return (*config.(*C)).Validate() },
+	}
+}
+
+type sinkKind struct {
+	kind
+	open func(context.Context, any, hclog.Logger) (Sink, error)
+}
+
+type transportKind struct {
+	kind
+	listen func(context.Context, any, Host) (Transport, error)
+}
+
+type plugins struct {
+	sinks      []sinkKind
+	transports []transportKind
+}
+
+// newPlugins makes the table. Two plugins of one name are a mistake in the build.
+func newPlugins(opts []Option) (*plugins, error) {
+	p := &plugins{}
+	for _, opt := range append(builtin(), opts...) {
+		opt(p)
+	}
+	seen := map[string]bool{}
+	check := func(block, name string) error {
+		id := fmt.Sprintf("%s %q", block, name)
+		if !validLabel(name) {
+			return fmt.Errorf("%s: a plugin's name has letters, digits, - and _ only", id)
+		}
+		if seen[id] {
+			return fmt.Errorf("two plugins of this build are %s", id)
+		}
+		seen[id] = true
+		return nil
+	}
+	for _, k := range p.sinks {
+		if err := check("sink", k.name); err != nil {
+			return nil, err
+		}
+	}
+	for _, k := range p.transports {
+		if err := check("transport", k.name); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (p *plugins) sink(name string) (sinkKind, bool) {
+	for _, k := range p.sinks {
+		if k.name == name {
+			return k, true
+		}
+	}
+	return sinkKind{}, false
+}
+
+func (p *plugins) transport(name string) (transportKind, bool) {
+	for _, k := range p.transports {
+		if k.name == name {
+			return k, true
+		}
+	}
+	return transportKind{}, false
+}
