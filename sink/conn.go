@@ -93,13 +93,12 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// Discard closes the connection for good; its pool will not see it again.
+// Discard closes the connection for good; its pool will not see it again. It
+// waits for a transaction that database/sql is still rolling back, which happens
+// where its context has ended.
 func (c *Conn) Discard() {
 	clear(c.stmts)
-	_ = c.Raw(func(dc any) error {
-		_ = dc.(driver.Conn).Close()
-		return driver.ErrBadConn
-	})
+	_ = c.Raw(func(any) error { return driver.ErrBadConn })
 	_ = c.Conn.Close()
 }
 

@@ -130,7 +130,7 @@ func classify(ctx context.Context, err error) error {
 	case err == nil || engine.IsPermanent(err) || engine.IsBlocked(err):
 		return err
 	case ctx.Err() != nil:
-		return errors.Join(ctx.Err(), err)
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	case refused(err):
 		return engine.Permanent(err)
 	case blocked(err):

@@ -17,7 +17,8 @@ var (
 	// errBegin says that not even the transaction could be begun.
 	errBegin = errors.New("begin")
 
-	// errLost marks a connection whose transaction could not be rolled back.
+	// errLost marks a connection of which it is not sure that it is out of its
+	// transaction.
 	errLost = errors.New("connection given up")
 )
 
@@ -49,8 +50,10 @@ func (w *writer) transaction(ctx context.Context, insert func(context.Context) e
 		if err == nil {
 			return
 		}
+		// Where the context has ended, database/sql rolls back on a goroutine of
+		// its own, which nobody can wait for: it might meet the next transaction.
 		if e := tx.Rollback(); e != nil {
-			err = errors.Join(err, errLost)
+			err = fmt.Errorf("%w (%w)", err, errLost)
 		}
 	}()
 	if err = insert(ctx); err != nil {

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	driver "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -31,7 +32,7 @@ func classify(ctx context.Context, err error) error {
 		return err
 	}
 	if ctx.Err() != nil {
-		return errors.Join(ctx.Err(), err)
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
 	if refused(err) {
 		return engine.Permanent(err)

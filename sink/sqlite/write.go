@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -20,7 +19,8 @@ var shapes = []int{50, 10, 1}
 // chunkBytes bounds what the texts of one statement take: the driver copies them.
 const chunkBytes = 4 << 20
 
-// errLost marks a connection whose transaction could not be rolled back.
+// errLost marks a connection of which it is not sure that it is out of its
+// transaction.
 var errLost = errors.New("connection given up")
 
 // errSlow says that the group is not as plain as the fast path wants it.
@@ -63,8 +63,11 @@ func (w *writer) transaction(ctx context.Context, insert func(context.Context) e
 		if err == nil {
 			return
 		}
-		if e := tx.Rollback(); e != nil && !errors.Is(e, sql.ErrTxDone) {
-			err = errors.Join(err, errLost, e)
+		// Where the context has ended, database/sql rolls back on a goroutine of
+		// its own, which nobody can wait for: it might meet the next transaction.
+		// And after some errors, as of a full disk, SQLite has done so itself.
+		if e := tx.Rollback(); e != nil && !strings.Contains(e.Error(), "no transaction is active") {
+			err = fmt.Errorf("%w (%w)", err, errLost)
 		}
 	}()
 	if err = insert(ctx); err != nil {

@@ -1,0 +1,183 @@
+package sinktest
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ingestd/ingestd/engine"
+)
+
+var endRules = []rule{
+	{name: "stream-row", applies: streams, check: streamRow,
+		says: "streams: messages counts what was ever stored; first and last are those of its messages."},
+	{name: "end", applies: streams, check: end,
+		says: "End, not empty: the stream ends after these. Final: the Done that ended it, with its Code and Data."},
+	{name: "end-again", applies: streams, check: endAgain,
+		says: "After an error any part may be stored, and the engine writes the same messages again: an end, too."},
+	{name: "goes-on-after-its-end", applies: streams, check: goesOn,
+		says: "A later message for a stream that is done opens it again."},
+	{name: "end-in-the-middle", applies: streams, check: endWithin,
+		says: "Batches of one stream may be several, in order; End closes the join."},
+}
+
+// is compares the row of a stream, but for the times of its messages.
+func is(ctx context.Context, t Target, id string, want Stream) (Stream, error) {
+	all, err := t.Streams(ctx)
+	if err != nil {
+		return Stream{}, fmt.Errorf("read back the streams: %w", err)
+	}
+	got, ok := all[id]
+	if !ok {
+		return got, fmt.Errorf("there is no stream %q", id)
+	}
+	compared := got
+	compared.FirstAt, compared.LastAt, compared.EndedAt = want.FirstAt, want.LastAt, want.EndedAt
+	if compared != want {
+		return got, fmt.Errorf("stream %q is %+v, not %+v", id, got, want)
+	}
+	if got.Done == got.EndedAt.IsZero() {
+		return got, fmt.Errorf("stream %q ended at %v, and done is %v", id, got.EndedAt, got.Done)
+	}
+	return got, nil
+}
+
+func open(first, last, n int64) Stream {
+	return Stream{Messages: n, FirstSeq: first, LastSeq: last}
+}
+
+func done(first, last, n, code int64) Stream {
+	return Stream{
+		Done: true, Messages: n, FirstSeq: first, LastSeq: last,
+		Reason: engine.EndOp, Code: code, Data: `{"done":true}`,
+	}
+}
+
+func streamRow(ctx context.Context, t Target) error {
+	// The later messages are stored first, as when another server had them.
+	for _, b := range []engine.Batch{batch("a", 5, 9), batch("a", 2, 6), batch("a", 3, 4)} {
+		if _, err := write(ctx, t, b); err != nil {
+			return err
+		}
+	}
+	want := open(2, 9, 8)
+	if !t.Remembers {
+		return nil
+	}
+	got, err := is(ctx, t, "a", want)
+	if err != nil {
+		return err
+	}
+	if first := message("a", 2).Received; !sameTime(got.FirstAt, first) {
+		return fmt.Errorf("FirstAt is %v, not %v", got.FirstAt, first)
+	}
+	if last := message("a", 9).Received; !sameTime(got.LastAt, last) {
+		return fmt.Errorf("LastAt is %v, not %v", got.LastAt, last)
+	}
+	return nil
+}
+
+func end(ctx context.Context, t Target) error {
+	gone := batch("b", 1, 2)
+	gone.End = engine.EndDisconnect
+	_, err := write(ctx, t,
+		ended(batch("a", 1, 3), 4, 7), gone, ended(engine.Batch{ID: "c"}, 1, 9),
+		engine.Batch{ID: "d", End: engine.EndDisconnect})
+	if err != nil {
+		return err
+	}
+	want := map[string]Stream{
+		"a": done(1, 3, 3, 7),
+		"b": {Done: true, Messages: 2, FirstSeq: 1, LastSeq: 2, Reason: engine.EndDisconnect},
+		"c": done(0, 0, 0, 9),
+		"d": {Done: true, Reason: engine.EndDisconnect},
+	}
+	for id, stream := range want {
+		if _, err := is(ctx, t, id, stream); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func endAgain(ctx context.Context, t Target) error {
+	gone := batch("b", 1, 3)
+	gone.End = engine.EndDisconnect
+	group := []engine.Batch{ended(batch("a", 1, 3), 4, 7), gone}
+	want := map[string]Stream{
+		"a": done(1, 3, 3, 7),
+		"b": {Done: true, Messages: 3, FirstSeq: 1, LastSeq: 3, Reason: engine.EndDisconnect},
+	}
+	before := make(map[string]Stream)
+	for round := range 3 {
+		if _, err := write(ctx, t, group...); err != nil {
+			return err
+		}
+		if !t.Remembers {
+			return nil
+		}
+		for id, stream := range want {
+			got, err := is(ctx, t, id, stream)
+			if err != nil {
+				return fmt.Errorf("round %d: %w", round, err)
+			}
+			if round > 0 && got != before[id] {
+				return fmt.Errorf("the same end again made %+v of %+v", got, before[id])
+			}
+			before[id] = got
+		}
+	}
+	// The sender that is gone afterwards does not take the Done away.
+	if _, err := write(ctx, t, engine.Batch{ID: "a", End: engine.EndDisconnect}); err != nil {
+		return err
+	}
+	_, err := is(ctx, t, "a", want["a"])
+	return err
+}
+
+func goesOn(ctx context.Context, t Target) error {
+	if _, err := write(ctx, t, ended(batch("a", 1, 3), 4, 7)); err != nil {
+		return err
+	}
+	if _, err := write(ctx, t, batch("a", 5, 6)); err != nil {
+		return err
+	}
+	if _, err := is(ctx, t, "a", open(1, 6, 5)); err != nil {
+		return err
+	}
+	if _, err := write(ctx, t, ended(engine.Batch{ID: "a"}, 8, 1)); err != nil {
+		return err
+	}
+	_, err := is(ctx, t, "a", done(1, 6, 5, 1))
+	return err
+}
+
+func endWithin(ctx context.Context, t Target) error {
+	gone := batch("b", 1, 3)
+	gone.End = engine.EndDisconnect
+	group := []engine.Batch{ended(batch("a", 1, 3), 4, 7), batch("a", 5, 6), gone, batch("b", 4, 5)}
+	for round := range 2 {
+		if _, err := write(ctx, t, group...); err != nil {
+			return err
+		}
+		if round > 0 && !t.Remembers {
+			return nil
+		}
+		for id, stream := range map[string]Stream{"a": open(1, 6, 5), "b": open(1, 5, 5)} {
+			if _, err := is(ctx, t, id, stream); err != nil {
+				return fmt.Errorf("round %d: %w", round, err)
+			}
+		}
+	}
+	// A replay may group the same messages otherwise.
+	for _, b := range group[:2] {
+		if _, err := write(ctx, t, b); err != nil {
+			return err
+		}
+	}
+	if t.Remembers {
+		if _, err := is(ctx, t, "a", open(1, 6, 5)); err != nil {
+			return fmt.Errorf("replayed: %w", err)
+		}
+	}
+	return nil
+}
