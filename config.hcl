@@ -1,0 +1,71 @@
+# The configuration of ingestd. Every value here is the default: an empty file, or
+# none, means the same.
+#
+# Durations are written like "500ms", "10s", "1h30m"; sizes like "64KiB", "1MiB",
+# "2GiB". env("NAME") and env("NAME", "default") read the environment. null stands
+# for the default. One value can be overridden on the command line:
+#
+#   ingestd run --set router.batch_size=50
+#
+# SIGHUP reads the file again. What cannot change without a restart is named in
+# the log then; log.level, router, shutdown_timeout, and the retries change at once.
+
+data_dir         = "ingest-data" # spool, dead letters, lock file
+shutdown_timeout = "30s"         # what is not stored by then is kept in a file in data_dir
+
+log {
+  level  = "info" # trace, debug, info, warn, error
+  format = "text" # text, json; always on stderr
+}
+
+# A way in. There may be several, of a name each: transport "websocket" "edge" { }
+transport "websocket" {
+  listen           = "127.0.0.1:7001"
+  path             = "/ws"
+  ops              = ["report"] # the ops that are stored
+  ack              = "stored"   # stored, spooled (needs the spool)
+  on_disconnect    = "done"     # done: the streams of a client that is gone are marked done; keep
+  disconnect_grace = "0s"       # how long it may take to come back before that
+  max_message_size = "1MiB"
+  ping_interval    = "25s" # 0s: no pings
+  ping_timeout     = "10s"
+}
+
+router {
+  batch_size   = 10       # a stream's batch is ready at this many messages,
+  batch_bytes  = "1MiB"   # or this many bytes,
+  batch_wait   = "10s"    # or this long after its first message
+  idle_timeout = "1m"     # an idle stream is forgotten after this long
+  max_streams  = 1000000  # live ones; past it: error too_many_streams
+  max_pending  = "256MiB" # accepted, not yet stored, all streams together
+  when_full    = "block"  # block: the socket is not read, which is back-pressure; reject
+}
+
+delivery {
+  spool     = false # true: on disk before anything else
+  spool_max = "10GiB"
+  retry_min = "100ms" # after a failure, growing to
+  retry_max = "30s"
+}
+
+# Where messages are stored: exactly one.
+sink "sqlite" {
+  path = "ingest.db"
+}
+
+# sink "mysql" {
+#   dsn            = env("INGEST_MYSQL_DSN") # user:password@tcp(host:3306)/database
+#   create_tables  = true
+#   messages_table = "messages"
+#   streams_table  = "streams" # "" keeps no stream rows
+#   writers        = 2         # connections that write
+# }
+
+# sink "stdout" {
+#   format = "json" # one JSON object a line
+# }
+
+# /healthz and /readyz
+admin {
+  listen = "127.0.0.1:7002" # "" turns it off
+}

@@ -1,0 +1,109 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ingestd/ingestd/daemon/internal/hclx"
+)
+
+// serve runs the parts until ctx ends, one of them fails, or every transport's
+// source is exhausted. Then transports and engine drain at the same time, while
+// the admin server still answers.
+//
+// Its goroutines: one for the engine, for each transport, for the admin server and
+// for reloads. All have ended when it returns.
+func (d *daemon) serve(ctx context.Context, p *parts) error {
+	ctx, drain := context.WithCancel(ctx)
+	defer drain()
+	var errs failures
+	fail := func(err error) {
+		if ctx.Err() == nil {
+			d.log.Error("draining: something failed", "error", hclx.Redact(err.Error(), d.cfg.secrets()...))
+		}
+		errs.add(err)
+		drain()
+	}
+
+	var admin sync.WaitGroup
+	if p.admin != nil {
+		p.admin.status = d.statusOf(ctx, p)
+		admin.Go(func() {
+			if err := p.admin.serve(); err != nil {
+				fail(fmt.Errorf("serve admin: %w", err))
+			}
+		})
+	}
+	admin.Go(func() { d.reloads(ctx, p.engine) })
+
+	var work sync.WaitGroup
+	work.Go(func() {
+		if err := p.engine.Run(ctx); err != nil {
+			fail(err)
+		}
+	})
+	var sources atomic.Int64
+	sources.Store(int64(len(p.transports)))
+	for _, t := range p.transports {
+		work.Go(func() {
+			if err := t.Serve(ctx, p.engine); err != nil {
+				fail(fmt.Errorf("serve %s: %w", t.name, err))
+			} else if sources.Add(-1) == 0 {
+				drain()
+			}
+		})
+	}
+	d.announce(p)
+	if d.ready != nil {
+		d.ready(p)
+	}
+
+	work.Wait()
+	drain()
+	if p.admin != nil {
+		errs.add(p.admin.close())
+	}
+	admin.Wait()
+	stats := p.engine.Stats()
+	d.log.Info("stopped", "accepted", stats.Accepted, "stored", stats.Stored, "duplicates", stats.Duplicates,
+		"refused", stats.Refused, "undelivered", stats.Undelivered)
+	return errs.join()
+}
+
+// announce writes the one line that says that the daemon is ready. It is written
+// whatever the log's level is, since scripts wait for it.
+func (d *daemon) announce(p *parts) {
+	var urls []string
+	for _, t := range p.transports {
+		urls = append(urls, t.URL())
+	}
+	args := []any{"listening", urls, "writing", p.sink.String()}
+	if len(urls) == 1 {
+		args[1] = urls[0]
+	}
+	if p.admin != nil {
+		args = append(args, "admin", p.admin.url())
+	}
+	d.log.always.Info("ready", append(args, "config", d.source)...)
+}
+
+// failures collects errors from several goroutines.
+type failures struct {
+	mu   sync.Mutex
+	errs []error
+}
+
+func (f *failures) add(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.errs = append(f.errs, err)
+}
+
+func (f *failures) join() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return errors.Join(f.errs...)
+}
