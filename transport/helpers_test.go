@@ -175,3 +175,23 @@ func (c *client) expectClose(want websocket.StatusCode) {
 		}
 	}
 }
+
+// eventually polls for what gives no sign of its own.
+func (s *server) eventually(what string, ok func() bool) {
+	s.t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	late := time.After(patience)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-late:
+			s.t.Fatal("waiting for ", what)
+		}
+	}
+}
+
+func (s *server) waitGone(n int) {
+	s.t.Helper()
+	s.eventually(fmt.Sprint(n, " connections"), func() bool { return s.Stats().Connections == n })
+}
