@@ -33,7 +33,7 @@ func (w *writer) write(ctx context.Context, batches []engine.Batch, limit int) (
 	w.group.Load(batches, time.Now())
 	w.group.Sort()
 	results, err := w.transaction(ctx, w.insertAll)
-	for try := 0; errors.Is(err, errSlow) && try < 10; try++ {
+	for try := 0; errors.Is(err, errSlow) && !errors.Is(err, errLost) && try < 10; try++ {
 		results, err = w.transaction(ctx, w.insertNew)
 	}
 	return results, err

@@ -42,7 +42,7 @@ const selectMessage = "SELECT op, code, data FROM messages WHERE id = ? AND seq 
 func (w *writer) write(ctx context.Context, batches []engine.Batch) ([]engine.Result, error) {
 	w.group.Load(batches, time.Now())
 	results, err := w.transaction(ctx, w.insertAll)
-	if errors.Is(err, errSlow) {
+	if errors.Is(err, errSlow) && !errors.Is(err, errLost) {
 		results, err = w.transaction(ctx, w.insertEach)
 	}
 	return results, err
