@@ -48,7 +48,7 @@ func (c *config) memory(files uint64) string {
 	fmt.Fprintf(&out, "# The most memory it can hold at once: %s, and what its connections take.\n", human(total))
 	line(o.MaxPending, "accepted and not yet stored: router.max_pending")
 	line(streams, "%d live streams at %v each: router.max_streams", o.MaxStreams, laneBytes)
-	line(groups, "%d groups being written, of %v, three times each", o.Writers, o.GroupBytes)
+	line(groups, "%s being written, of %v, three times each", count(o.Writers, "group"), o.GroupBytes)
 	line(baseBytes, "the program itself")
 	for _, t := range c.transports {
 		size, ok := hclx.Get[engine.Size](t.config, "max_message_size")

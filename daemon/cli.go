@@ -19,7 +19,7 @@ without losing, doubling or reordering any. Sinks: ${sinks}. Transports: ${trans
 
 Without a configuration it listens on ws://127.0.0.1:7001/ws and writes ingest.db:
 
-  ingestd
+  ingestd run
   ingestd run --config /etc/ingestd/config.hcl
   ingestd run --set sink=stdout --set router.batch_wait=1s
   ingestd example-config > config.hcl

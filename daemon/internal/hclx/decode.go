@@ -118,11 +118,7 @@ func (s *Source) unknownSets(path string, v reflect.Value) {
 // Paths lists the settings of a configuration struct as --set names them.
 func Paths(prefix string, config any) []string {
 	var paths []string
-	v := reflect.ValueOf(config)
-	if v.Kind() == reflect.Pointer {
-		v = v.Elem()
-	}
-	for _, f := range fieldsOf(v) {
+	for _, f := range fieldsOf(reflect.ValueOf(config)) {
 		switch {
 		case !f.block:
 			paths = append(paths, join(prefix, f.name))
@@ -163,8 +159,15 @@ type field struct {
 	value reflect.Value
 }
 
-// fieldsOf lists them in the order of the struct.
+// fieldsOf lists them in the order of the struct that v is or points to. A nil
+// pointer has none.
 func fieldsOf(v reflect.Value) []field {
+	for v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	if !v.IsValid() {
+		return nil
+	}
 	var fields []field
 	for i := range v.NumField() {
 		name, what, _ := strings.Cut(v.Type().Field(i).Tag.Get("hcl"), ",")

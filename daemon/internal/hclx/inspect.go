@@ -25,11 +25,7 @@ func changed(prefix string, a, b reflect.Value) []string {
 
 // Get returns the setting of a configuration struct that has this name and type.
 func Get[T any](config any, name string) (value T, ok bool) {
-	v := reflect.ValueOf(config)
-	for v.Kind() == reflect.Pointer {
-		v = v.Elem()
-	}
-	for _, f := range fieldsOf(v) {
+	for _, f := range fieldsOf(reflect.ValueOf(config)) {
 		if x, is := f.value.Interface().(T); is && f.name == name {
 			return x, true
 		}

@@ -45,14 +45,7 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 // Secrets lists the secrets in a configuration struct.
 func Secrets(config any) []string {
 	var found []string
-	v := reflect.ValueOf(config)
-	for v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			return nil
-		}
-		v = v.Elem()
-	}
-	for _, f := range fieldsOf(v) {
+	for _, f := range fieldsOf(reflect.ValueOf(config)) {
 		switch {
 		case f.block:
 			found = append(found, Secrets(f.value.Interface())...)

@@ -19,9 +19,6 @@ func Write(indent string, config any) string {
 }
 
 func writeFields(out *strings.Builder, indent string, v reflect.Value) {
-	for v.Kind() == reflect.Pointer {
-		v = v.Elem()
-	}
 	widest := 0
 	for _, f := range fieldsOf(v) {
 		if !f.block {

@@ -1,0 +1,39 @@
+# Everything that is done to this repository. CI runs the same: .ci/run is
+# `make lint` and `make test`.
+
+GO       ?= go
+FUZZTIME ?= 10m
+COUNT    ?= 20
+
+.DEFAULT_GOAL := help
+.PHONY: help build test long lint fmt needs clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/ingestd
+	$(GO) build -trimpath -o bin/ingestd ./cmd/ingestd
+
+test: needs ## run all tests, with the race detector; installs what they need
+	$(GO) test -race -shuffle=on ./...
+
+long: needs ## run the tests COUNT times, then each fuzz test for FUZZTIME
+	INGEST_LONG=1 $(GO) test -race -shuffle=on -count=$(COUNT) -timeout=0 ./...
+	GO=$(GO) tools/fuzz.sh $(FUZZTIME)
+
+lint: bin/tools/golangci-lint ## run every linter; a finding fails
+	GO=$(GO) tools/lint.sh
+
+fmt: bin/tools/golangci-lint ## format the code
+	bin/tools/gofumpt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+needs: ## install what the tests need: a C compiler and MariaDB
+	@tools/needs.sh
+
+# The tools are pinned in a module of their own, so that this one stays small.
+bin/tools/golangci-lint: tools/go.mod tools/go.sum
+	cd tools && $(GO) build -trimpath -o ../bin/tools/ tool
+	@touch bin/tools/*
+
+clean: ## remove what was built
+	rm -rf bin

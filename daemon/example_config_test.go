@@ -1,0 +1,54 @@
+package daemon
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/ingestd/ingestd"
+	"github.com/ingestd/ingestd/daemon/internal/hclx"
+)
+
+// The example in the repository is the default configuration, with every setting.
+func TestExampleIsTheDefaults(t *testing.T) {
+	p := testPlugins(t)
+	defaults := testConfig(t, p, "")
+	example := testConfig(t, p, ingestd.ExampleConfig())
+	if got, want := example.hcl(), defaults.hcl(); got != want {
+		t.Errorf("config.hcl means\n%s\nthe defaults are\n%s", got, want)
+	}
+	for _, path := range hclx.Paths("", defaultCore()) {
+		name := path[strings.LastIndex(path, ".")+1:]
+		if !regexp.MustCompile(`(?m)^ *` + name + ` +=`).MatchString(ingestd.ExampleConfig()) {
+			t.Errorf("config.hcl does not show %s", path)
+		}
+	}
+}
+
+// So are the sinks that it shows in comments.
+func TestExampleOfOtherSinks(t *testing.T) {
+	t.Setenv("INGEST_MYSQL_DSN", "user:password@tcp(host:3306)/database")
+	p := testPlugins(t)
+	uncommented := regexp.MustCompile(`(?m)^# ?`).ReplaceAllString
+	for _, name := range []string{"mysql", "stdout"} {
+		_, block, ok := strings.Cut(ingestd.ExampleConfig(), "# sink \""+name+"\"")
+		block, _, closed := strings.Cut(block, "\n# }")
+		if !ok || !closed {
+			t.Fatalf("config.hcl does not show the sink %s", name)
+		}
+		cfg := testConfig(t, p, "sink \""+name+"\""+uncommented(block, "")+"\n}")
+		shown := cfg.hcl()
+		kind, _ := p.sink(name)
+		defaults := kind.defaults()
+		for _, path := range hclx.Changed("", defaults, cfg.sink.config) {
+			if path != "dsn" {
+				t.Errorf("%s of the sink %s is not the default:\n%s", path, name, shown)
+			}
+		}
+		for _, path := range hclx.Paths("", defaults) {
+			if !strings.Contains(block, path) {
+				t.Errorf("config.hcl does not show %s of the sink %s", path, name)
+			}
+		}
+	}
+}
