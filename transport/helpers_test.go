@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -94,6 +95,7 @@ type client struct {
 	t    *testing.T
 	ctx  context.Context
 	conn *websocket.Conn
+	raw  net.Conn // below it, where the test made it
 }
 
 func (s *server) dial(query string) *client {
@@ -106,7 +108,7 @@ func (s *server) dial(query string) *client {
 	}
 	conn.SetReadLimit(1 << 20)
 	s.t.Cleanup(func() { _ = conn.CloseNow() })
-	return &client{s.t, s.ctx, conn}
+	return &client{s.t, s.ctx, conn, nil}
 }
 
 func (c *client) send(frame string) {

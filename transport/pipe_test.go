@@ -63,11 +63,16 @@ func servePipe(t *testing.T, change func(*WebSocketConfig)) *pipeServer {
 func (s *pipeServer) dial(query string) *client {
 	s.t.Helper()
 	ctx := context.Background()
-	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return s.listener.dial() }}
+	var raw net.Conn
+	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		var err error
+		raw, err = s.listener.dial()
+		return raw, err
+	}}
 	conn, _, err := websocket.Dial(ctx, s.URL()+query, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = conn.CloseNow() })
-	return &client{s.t, ctx, conn}
+	return &client{s.t, ctx, conn, raw}
 }
