@@ -128,6 +128,7 @@ func TestGroupCarriesManyStreams(t *testing.T) {
 		for i := range 100 {
 			r.send(fmt.Sprint("id", i%10), fmt.Sprint(i))
 		}
+		synctest.Wait()
 		close(gate)
 		r.end()
 		if want := [][]int{{10}, {10, 10, 10, 10, 10}, {10, 10, 10, 10, 10}}; !reflect.DeepEqual(s.writes, want) {

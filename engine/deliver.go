@@ -6,10 +6,18 @@ import (
 )
 
 // deliver is a lane's goroutine. It is made when a batch of the lane gets ready,
-// and ends when none is left: it hands what is ready to the lane's writer, waits
-// for the outcome, settles it, and waits out the backoff after a failure.
+// and ends when none is left; before it ends, it takes the place of those that
+// wait for a turn.
 func (e *Engine) deliver(l *lane) {
 	defer e.delivering.Done()
+	for ; l != nil; l = l.writer.nextTurn() {
+		e.deliverLane(l)
+	}
+}
+
+// deliverLane hands what is ready to the lane's writer, waits for the outcome,
+// settles it, and waits out the backoff after a failure, until nothing is ready.
+func (e *Engine) deliverLane(l *lane) {
 	d := e.newDelivery(l)
 	for {
 		if len(d.msgs) == 0 && !e.begin(d) {
@@ -112,6 +120,8 @@ func (e *Engine) backoff(d *delivery) bool {
 		closing = nil
 	default:
 	}
+	d.lane.writer.pause()
+	defer d.lane.writer.resume()
 	timer := time.NewTimer(rand.N(most) + 1)
 	defer timer.Stop()
 	select {

@@ -192,6 +192,10 @@ func (p *producer) heard() []outcome {
 	return append([]outcome(nil), p.outcomes...)
 }
 
+// sequence is what must keep its order: what one sender, who is one goroutine,
+// routes to one stream.
+type sequence struct{ id, sender string }
+
 // running is an engine under test, with a store and a producer. When the test
 // ends it is drained, and what must always hold is checked.
 type running struct {
@@ -280,17 +284,18 @@ func (r *running) end() {
 func (r *running) check() {
 	r.t.Helper()
 	settled := make(map[int64]outcome)
-	lastTag := make(map[string]int64)
+	lastTag := make(map[sequence]int64)
 	var reports, stored, refused, undelivered uint64
 	for _, o := range r.heard() {
 		if _, again := settled[o.Tag]; again {
 			r.t.Errorf("message %d of %q was settled twice", o.Tag, o.ID)
 		}
 		settled[o.Tag] = o
-		if last, ok := lastTag[o.ID]; ok && o.Tag < last {
+		from := sequence{o.ID, o.Sender}
+		if last, ok := lastTag[from]; ok && o.Tag < last {
 			r.t.Errorf("%q: message %d was settled after %d", o.ID, o.Tag, last)
 		}
-		lastTag[o.ID] = o.Tag
+		lastTag[from] = o.Tag
 		if o.Kind != engine.Report {
 			continue
 		}
@@ -315,13 +320,21 @@ func (r *running) check() {
 			r.t.Errorf("message %d of %q was accepted and never settled", tag, m.ID)
 		}
 	}
+	lastRow := make(map[sequence]int64)
 	for id, rows := range r.store.rows {
-		last := int64(-1)
+		lastSeq := int64(0)
 		for _, m := range rows {
-			if m.Tag < last {
-				r.t.Errorf("%q: row %d is stored after row %d", id, m.Tag, last)
+			from := sequence{id, m.Sender}
+			if m.Tag < lastRow[from] {
+				r.t.Errorf("%q: row %d is stored after row %d", id, m.Tag, lastRow[from])
 			}
-			last = m.Tag
+			lastRow[from] = m.Tag
+			if m.Seq >= engine.FirstOwnSeq {
+				if m.Seq <= lastSeq {
+					r.t.Errorf("%q: number %d is stored after %d", id, m.Seq, lastSeq)
+				}
+				lastSeq = m.Seq
+			}
 		}
 	}
 	for _, b := range r.store.broken {

@@ -13,7 +13,7 @@ type lane struct {
 
 	head, tail *node // the queue
 	ready      *node // its last ready node; nil: none is ready
-	delivering bool  // a goroutine runs deliver for this lane
+	delivering bool  // a goroutine delivers it, or it waits for its turn
 
 	openCount int   // messages in the open batch
 	openData  int64 // bytes of their data
@@ -23,6 +23,7 @@ type lane struct {
 	since      int64 // when the open batch got its first message, or the lane got idle
 	list       *laneList
 	prev, next *lane
+	behind     *lane // who comes next for a turn
 
 	freed chan struct{} // closed when cost falls; nil: nobody waits for that
 }

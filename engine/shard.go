@@ -91,7 +91,7 @@ func flushesBy(k Kind, f *Flushes) *uint64 {
 }
 
 // close makes the open batch ready, counts that if there was one, and sees to it
-// that a goroutine delivers it.
+// that it is delivered.
 func (s *shard) close(l *lane, reason *uint64) {
 	if l.openCount > 0 {
 		*reason++
@@ -102,7 +102,6 @@ func (s *shard) close(l *lane, reason *uint64) {
 	l.ready = l.tail
 	if !l.delivering {
 		l.delivering = true
-		s.engine.delivering.Add(1)
-		go s.engine.deliver(l)
+		l.writer.start(l)
 	}
 }

@@ -27,7 +27,7 @@ type span struct {
 func (w *writer) store(spans []span) bool {
 	for rejects := 0; ; {
 		if w.tries <= 0 {
-			fail(spans, w.last)
+			fail(spans, w.lastErr)
 			return true
 		}
 		count := w.build(spans)
@@ -44,13 +44,15 @@ func (w *writer) store(spans []span) bool {
 		place, why := w.rejected(err)
 		switch {
 		case err == nil:
-			w.finish(spans, results)
+			if w.finish(spans, results) > 0 {
+				w.engine.refusals.Store(0)
+			}
 			w.failures = 0
 			w.tries = w.allowed
 			w.engine.health.stored(w.engine.log)
 			return true
 		case w.engine.writing.Err() != nil: // given up
-			w.tries, w.last = 0, err
+			w.tries, w.lastErr = 0, err
 		case IsBlocked(err):
 			w.give(err)
 		case why != nil:
@@ -64,7 +66,7 @@ func (w *writer) store(spans []span) bool {
 		default:
 			w.tries--
 			w.failures++
-			w.last = err
+			w.lastErr = err
 			w.engine.failed.Add(1)
 			w.engine.health.fail(w.engine.log, err)
 			if count == 1 {
@@ -83,7 +85,7 @@ func (w *writer) store(spans []span) bool {
 func (w *writer) give(err error) {
 	w.tries = 0
 	w.failures = max(w.failures+1, outageAfter)
-	w.last = err
+	w.lastErr = err
 	w.engine.failed.Add(1)
 	w.engine.health.block(w.engine.log, err)
 }
@@ -136,12 +138,16 @@ func control(b *Batch, m *Message) bool {
 	return true
 }
 
-// finish notes that the spans are stored, but for what is refused.
-func (w *writer) finish(spans []span, results []Result) {
+// finish notes that the spans are stored, but for what is refused. It returns how
+// many messages that are.
+func (w *writer) finish(spans []span, results []Result) (messages int) {
 	for _, s := range spans {
 		if s.d.failure == nil {
 			s.d.upto = s.hi
 		}
+	}
+	for i := range w.batches {
+		messages += len(w.batches[i].Messages)
 	}
 	if len(results) == len(w.batches) {
 		for i, r := range results {
@@ -153,6 +159,7 @@ func (w *writer) finish(spans []span, results []Result) {
 		}
 	}
 	clear(w.batches)
+	return messages
 }
 
 // rejected finds the message that err names, if it names one of the batches'.

@@ -13,13 +13,16 @@ import (
 // lane's goroutine that waits, and the writer goes on with the others.
 //
 // After outageAfter failures with nothing stored in between it takes the sink for
-// broken. Then it tries one delivery at a time, those first that have failed least,
-// at most every outagePace: a stream that cannot be stored does not hide that the
-// others could be, and a broken sink is not stormed.
+// broken. Then it tries one message at a time, of those streams first that have
+// failed least, and ever more slowly, down to one in outagePace: streams that
+// cannot be stored do not hide that others could be, and a broken sink is not
+// stormed.
 type writer struct {
 	engine *Engine
 
-	mu          sync.Mutex // guards the queue
+	turns
+
+	mu          sync.Mutex // guards the queue; a shard's lock may be taken within it
 	front, back *delivery
 	wake        chan struct{} // somebody came to the queue
 
@@ -31,14 +34,18 @@ type writer struct {
 	tries    int       // how often the sink may fail before the group is given back
 	allowed  int       // what tries is set to by a success
 	failures int       // transient failures since the last success
-	last     error     // the last of them
+	lastErr  error     // the last of them
 	next     time.Time // not before, while the sink is taken for broken
 }
 
 const (
-	outageAfter = 3
-	outagePace  = time.Second
+	outageAfter  = 3
+	outagePace   = time.Second
+	outageProbes = 32 // after so many, the time between them is doubled
 )
+
+// broken tells whether the sink is taken for broken.
+func (w *writer) broken() bool { return w.failures >= outageAfter }
 
 // push hands d to the writer, which answers at d.done.
 func (w *writer) push(d *delivery) {
@@ -77,7 +84,7 @@ func (w *writer) run(stop <-chan struct{}) {
 
 // pace waits while the sink is taken for broken.
 func (w *writer) pace() {
-	if w.failures < outageAfter {
+	if !w.broken() {
 		return
 	}
 	timer := time.NewTimer(time.Until(w.next))
@@ -96,11 +103,10 @@ func (w *writer) gather() {
 	w.group = w.group[:0]
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.failures >= outageAfter {
+	if w.broken() {
 		w.promote()
-		count = 0
 	}
-	for d := w.front; d != nil && (len(w.group) == 0 || count > 0 && bytes > 0); d = w.front {
+	for d := w.front; d != nil && (len(w.group) == 0 || count > 0 && bytes > 0 && !w.broken()); d = w.front {
 		if len(d.msgs) == 0 {
 			s := d.lane.shard
 			s.mu.Lock()
@@ -159,12 +165,11 @@ func (w *writer) deliver() bool {
 	if failed {
 		w.allowed = bits.Len(uint(total)) + 2 // enough to get down to one message
 	}
-	w.tries = w.allowed
-	if !w.store(w.spans) {
+	if !w.try() {
 		return false
 	}
-	if w.failures >= outageAfter {
-		shift := min(w.failures-outageAfter, 10)
+	if w.broken() {
+		shift := min((w.failures-outageAfter)/outageProbes, 10)
 		w.next = time.Now().Add(min(outagePace, w.engine.opts.Load().RetryMin<<shift))
 	}
 	for _, d := range w.group {
@@ -177,4 +182,21 @@ func (w *writer) deliver() bool {
 		d.done <- struct{}{}
 	}
 	return true
+}
+
+// try stores the spans of the group; while the sink is taken for broken, first one
+// message alone.
+func (w *writer) try() bool {
+	if s := w.spans[0]; w.broken() && s.hi > 1 {
+		w.tries = 1
+		if !w.store([]span{{s.d, 0, 1}}) {
+			return false
+		}
+		if s.d.failure != nil {
+			return true
+		}
+		w.spans[0].lo = 1
+	}
+	w.tries = w.allowed
+	return w.store(w.spans)
 }
