@@ -7,7 +7,7 @@ import (
 )
 
 // RowOverhead is more than a row takes in a statement beyond its texts.
-const RowOverhead = 256
+const RowOverhead = 160
 
 // RowSize is how many bytes the row of m takes in a statement, at most.
 func RowSize(m *engine.Message) int {

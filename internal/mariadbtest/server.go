@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,11 +19,14 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// Server is a private server. Its root needs no password.
+// Server is a private server. Its root needs no password. Its methods may be
+// called from any goroutine.
 type Server struct {
 	dir  string
 	port int
-	run  *process // nil while it is down
+
+	mu  sync.Mutex
+	run *process // nil while it is down
 }
 
 // process is one run of the server.
@@ -159,6 +163,12 @@ func (s *Server) config() *mysql.Config {
 
 // Kill ends the server as kill -9 does, and waits until it is gone.
 func (s *Server) Kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kill()
+}
+
+func (s *Server) kill() {
 	if s.run == nil {
 		return
 	}
@@ -170,7 +180,9 @@ func (s *Server) Kill() {
 // Restart starts the server again, after Kill or instead of it.
 func (s *Server) Restart(tb testing.TB) {
 	tb.Helper()
-	s.Kill()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kill()
 	if err := s.start(); err != nil {
 		tb.Fatal(err)
 	}
@@ -178,10 +190,18 @@ func (s *Server) Restart(tb testing.TB) {
 
 // Stop halts the server where it stands: it keeps its connections, and says
 // nothing.
-func (s *Server) Stop() { _ = s.run.cmd.Process.Signal(syscall.SIGSTOP) }
+func (s *Server) Stop() { s.signal(syscall.SIGSTOP) }
 
 // Cont lets it go on.
-func (s *Server) Cont() { _ = s.run.cmd.Process.Signal(syscall.SIGCONT) }
+func (s *Server) Cont() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(signal syscall.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.run != nil {
+		_ = s.run.cmd.Process.Signal(signal)
+	}
+}
 
 func (s *Server) remove() {
 	s.Kill()

@@ -1,10 +1,20 @@
 package mysql_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"github.com/ingestd/ingestd/internal/mariadbtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(mariadbtest.Main(m)) }
+func TestMain(m *testing.M) {
+	status := mariadbtest.Main(m)
+	if err := goleak.Find(); err != nil && status == 0 {
+		fmt.Println(err)
+		status = 1
+	}
+	os.Exit(status)
+}

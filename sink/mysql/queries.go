@@ -8,9 +8,10 @@ import (
 )
 
 // shapes are how many rows a statement may have; each is prepared once on a
-// connection. With 11 columns none comes near the 65,535 placeholders that a
+// connection. More than 500 rows of the usual size do not fit into maxStatement,
+// and save nothing; nor does any come near the 65,535 placeholders that a
 // statement may have.
-var shapes = []int{1000, 200, 50, 10, 1}
+var shapes = []int{500, 100, 20, 5, 1}
 
 // keyShapes are how many keys are looked up at once. Fewer are filled up by
 // repeating the last.

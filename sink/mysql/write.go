@@ -22,12 +22,15 @@ var (
 	errLost = errors.New("connection given up")
 )
 
+// maxStatement bounds a statement of several rows, where a quarter of the
+// server's max_allowed_packet does not: the driver keeps its buffer from one
+// statement to the next only if it is not larger than 256 KiB.
+const maxStatement = 240 << 10
+
 // write stores the batches: at first in the hope that every message is new. limit
 // is how large a statement may be, where that is less than the server says.
 func (w *writer) write(ctx context.Context, batches []engine.Batch, limit int) ([]engine.Result, error) {
-	// A quarter, because what is sent is not quite what the server counts, and
-	// because large packets are slow.
-	if w.limit = w.packet / 4; limit > 0 {
+	if w.limit = min(w.packet/4, maxStatement); limit > 0 {
 		w.limit = min(w.limit, limit)
 	}
 	w.group.Load(batches, time.Now())
