@@ -3,6 +3,7 @@ package transporttest
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 
@@ -25,9 +26,10 @@ type Router struct {
 	rows     map[string]int64
 	last     map[[2]string]int64 // by client and id
 
-	held, blocked, closed, blind bool
+	held, inline, closed, blind bool
 
-	waiting int // calls of Route that are blocked
+	blocked func(engine.Message) bool // nil: nothing is
+	waiting int                       // calls of Route that are blocked
 	refuse  func(engine.Message) error
 	outcome func(engine.Message) error
 
@@ -54,9 +56,22 @@ func NewRouter() *Router {
 
 // Route implements [engine.Router].
 func (r *Router) Route(ctx context.Context, m engine.Message, p engine.Producer) error {
+	if err := r.accept(ctx, m, p); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	inline := r.inline
+	r.mu.Unlock()
+	if inline {
+		r.Settle(strings.Clone(m.ID), 1<<30, nil)
+	}
+	return nil
+}
+
+func (r *Router) accept(ctx context.Context, m engine.Message, p engine.Producer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.blocked && m.Kind == engine.Report {
+	if r.blocks(m) {
 		stop := context.AfterFunc(ctx, func() {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -65,7 +80,7 @@ func (r *Router) Route(ctx context.Context, m engine.Message, p engine.Producer)
 		defer stop()
 		r.waiting++
 		r.changed.Broadcast()
-		for r.blocked && ctx.Err() == nil {
+		for r.blocks(m) && ctx.Err() == nil {
 			r.changed.Wait()
 		}
 		r.waiting--
@@ -103,26 +118,39 @@ func (r *Router) Hold() {
 	r.held = true
 }
 
-// Release ends Hold and settles everything.
+// Release ends Hold and Inline, and settles everything.
 func (r *Router) Release() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.held = false
+	r.held, r.inline = false, false
 	r.work()
 }
 
-// Block makes Route wait with reports until Unblock.
-func (r *Router) Block() {
+// Block makes Route wait with reports until Unblock: with those of the given
+// ids, or, without any, with all.
+func (r *Router) Block(ids ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.blocked = true
+	r.blocked = func(m engine.Message) bool {
+		return m.Kind == engine.Report && (len(ids) == 0 || slices.Contains(ids, m.ID))
+	}
+}
+
+func (r *Router) blocks(m engine.Message) bool { return r.blocked != nil && r.blocked(m) }
+
+// Inline makes Route settle a message before it returns, as an engine may whose
+// sink is quicker than the caller.
+func (r *Router) Inline() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held, r.inline = true, true
 }
 
 // Unblock ends Block.
 func (r *Router) Unblock() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.blocked = false
+	r.blocked = nil
 	r.changed.Broadcast()
 }
 

@@ -1,0 +1,36 @@
+// Package transport brings messages in. [WebSocket] is a server for websocket
+// clients; any other way in is an [engine.Transport] too, and package
+// transporttest tells whether it keeps that contract.
+//
+// # The parts
+//
+// A frame is read into a pooled buffer and decoded in place (decode.go,
+// envelope.go, scan.go): a message's id and data are views into the frame until
+// Route has returned. A connection (conn.go, route.go, settle.go) keeps a bounded
+// table of its streams (streams.go), and a queue of answers (answers.go) in which
+// acks are raised while they wait. What ends with a connection is decided by
+// [Holds], which all transports of a program share. The wire format is in wire.go.
+//
+// # Goroutines
+//
+//	goroutine   started by            ends                     blocks on
+//	accept      Serve                 when the drain begins    the listener
+//	clock       Serve                 with Serve               a ticker
+//	request     the HTTP server       once upgraded            the client's request
+//	run         ServeHTTP, one a      with the connection      the socket; Route; room for
+//	            connection                                     answers and control messages
+//	write       the first answer in   when the queue is empty  the socket, at most
+//	            an empty queue                                 WriteTimeout a burst
+//	ping        the clock             when it is answered      the socket, at most PingTimeout
+//	close       the last answer of    with the connection      the socket, at most 3 s
+//	            a drain
+//
+// Serve waits for all of them. Settled and Spooled come on the engine's
+// goroutines; they take the connection's lock, which is never held during Route or
+// while the socket is written.
+//
+// # Locks
+//
+// A connection's lock comes before a shard of Holds. The server's own lock, which
+// guards the set of connections, is never held together with a connection's.
+package transport
