@@ -32,45 +32,51 @@ type part struct {
 // statusOf gives the function that tells the status; ctx ends when a drain
 // begins.
 func (d *daemon) statusOf(ctx context.Context, p *parts) func() status {
-	secrets := d.cfg.secrets()
 	return func() status {
 		health, stats := p.engine.Health(), p.engine.Stats()
-		eng := part{"engine", "ok", fmt.Sprintf("%s live, %s pending, %s of %v",
-			count(stats.Streams, "stream"), count(int(stats.Pending), "message"),
-			human(engine.Size(stats.PendingBytes)), d.current.Load().Router.MaxPending)}
-		sink := part{"sink." + d.cfg.sink.name, "ok", p.sink.String()}
-		var reasons []string
-
-		switch full := time.Since(health.FullSince); {
-		case health.Draining || ctx.Err() != nil:
-			eng.State = "draining"
-			reasons = append(reasons, "draining")
-		case !health.FullSince.IsZero():
-			eng.State = "full"
-			eng.Detail += fmt.Sprintf(", no room for %v", full.Round(time.Second))
-			if full >= fullFor {
-				reasons = append(reasons, "no room: pending is at its bound")
-			}
-		}
-		switch {
-		case health.Blocked != nil:
-			sink.State = "blocked"
-			sink.Detail += ": " + hclx.Redact(health.Blocked.Error(), secrets...)
-			reasons = append(reasons, "the sink is blocked")
-		case health.Failing != nil:
-			sink.State = "failing"
-			sink.Detail += ": " + hclx.Redact(health.Failing.Error(), secrets...)
-		}
-		s := status{Reason: strings.Join(reasons, "; "), Ready: len(reasons) == 0, Parts: []part{eng, sink}}
+		health.Draining = health.Draining || ctx.Err() != nil
+		s := judge(health, time.Now())
+		s.Parts[0].Detail = fmt.Sprintf("%s live, %s pending, %s of %s", count(stats.Streams, "stream"),
+			count(int(stats.Pending), "message"), human(engine.Size(stats.PendingBytes)), human(d.current.Load().Router.MaxPending))
+		s.Parts[1].Name += "." + d.cfg.sink.name
+		s.Parts[1].Detail = strings.TrimSuffix(p.sink.String()+": "+s.Parts[1].Detail, ": ")
 		for _, t := range p.transports {
 			state := "ok"
-			if eng.State == "draining" {
+			if health.Draining {
 				state = "draining"
 			}
 			s.Parts = append(s.Parts, part{t.name, state, t.URL()})
 		}
+		for i := range s.Parts {
+			s.Parts[i].Detail = hclx.Redact(s.Parts[i].Detail, d.cfg.secrets()...)
+		}
 		return s
 	}
+}
+
+// judge tells from the engine's health whether messages would be taken, and the
+// state of the engine and of the sink.
+func judge(h engine.Health, now time.Time) status {
+	eng, sink := part{Name: "engine", State: "ok"}, part{Name: "sink", State: "ok"}
+	var reasons []string
+	switch {
+	case h.Draining:
+		eng.State = "draining"
+		reasons = append(reasons, "draining")
+	case !h.FullSince.IsZero():
+		eng.State = "full"
+		if full := now.Sub(h.FullSince); full >= fullFor {
+			reasons = append(reasons, fmt.Sprintf("pending has been at its bound for %v", full.Round(time.Second)))
+		}
+	}
+	switch {
+	case h.Blocked != nil:
+		sink.State, sink.Detail = "blocked", h.Blocked.Error()
+		reasons = append(reasons, "the sink is blocked")
+	case h.Failing != nil:
+		sink.State, sink.Detail = "failing", h.Failing.Error()
+	}
+	return status{Ready: len(reasons) == 0, Reason: strings.Join(reasons, "; "), Parts: []part{eng, sink}}
 }
 
 // readyz says whether the daemon would take messages: 503 with the reason where it
