@@ -52,7 +52,7 @@ func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		ws:     w,
 		conn:   c,
 		socket: h.socket,
-		remote: strings.Clone(r.RemoteAddr),
+		remote: r.RemoteAddr,
 		name:   name,
 		table:  newTable(w.holds),
 	})

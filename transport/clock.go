@@ -51,7 +51,8 @@ func (w *WebSocket) pingAll(now time.Time) {
 
 // pingOne pings c if it is time, and cuts it if it was pinged and is silent.
 // While the server does not read, because it has a frame in hand, silence means
-// nothing: the client's answer may be in the socket.
+// nothing: the client's answer may be in the socket. While it does not get rid of
+// what it writes, the write timeout rules.
 func (w *WebSocket) pingOne(c *conn, now int64) {
 	p := &c.ping
 	switch {
@@ -59,6 +60,9 @@ func (w *WebSocket) pingOne(c *conn, now int64) {
 		p.next = now + int64(w.config.PingInterval)
 	case c.busy.Load():
 		p.sent = 0
+	case c.socket.sending.Load():
+		p.sent = 0
+		return
 	case p.sent != 0 && c.socket.heard.Load() >= p.sent:
 		p.sent = 0
 	case p.sent != 0 && now-p.sent >= int64(w.config.PingTimeout):

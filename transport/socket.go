@@ -17,6 +17,7 @@ type socket struct {
 	writeTimeout time.Duration
 	heard        atomic.Int64 // when something was last received, Unix nanoseconds
 	last         atomic.Int64 // the deadline for everything, Unix nanoseconds; 0: none
+	sending      atomic.Bool  // something is being written
 
 	mu     sync.Mutex
 	corked bool
@@ -84,6 +85,8 @@ func (s *socket) send(p []byte) (int, error) {
 	if last := s.last.Load(); last != 0 && last < deadline.UnixNano() {
 		_ = s.Conn.SetWriteDeadline(time.Unix(0, last)) // finish came between
 	}
+	s.sending.Store(true)
+	defer s.sending.Store(false)
 	return s.Conn.Write(p)
 }
 

@@ -1,5 +1,7 @@
 package transport
 
+import "strings"
+
 // maxStreams is how many streams a connection remembers, beyond those that have
 // messages outstanding.
 const maxStreams = 1 << 16
@@ -40,7 +42,7 @@ func (t *table) pin(id string) *stream {
 		if t.m == nil {
 			t.m = make(map[string]*stream)
 		}
-		s = &stream{id: string([]byte(id))}
+		s = &stream{id: strings.Clone(id)}
 		t.m[s.id] = s
 		t.trim()
 	} else if s.outstanding == 0 {

@@ -74,7 +74,7 @@ func (t *memory) Serve(ctx context.Context, r engine.Router) error {
 		return nil
 	}
 	if t.fault == "leak" {
-		go func() { <-time.After(2 * patience) }()
+		go func() { <-time.After(5 * time.Second) }()
 	}
 	close(t.serving)
 	<-ctx.Done()
