@@ -64,13 +64,16 @@ func (s *store) Write(ctx context.Context, batches []engine.Batch) ([]engine.Res
 	}
 	results := make([]engine.Result, len(batches))
 	for i, b := range batches {
-		for _, m := range b.Messages {
+		for j, m := range b.Messages {
 			if failure != nil && limit == 0 {
 				return nil, failure
 			}
 			limit--
 			k := key{m.ID, m.Client, m.Seq}
-			if _, ok := s.keys[k]; ok {
+			if old, ok := s.keys[k]; ok {
+				if failure == nil && !same(old, m) { // with one of the same Write
+					return nil, engine.Reject(i, j, engine.ErrConflict)
+				}
 				results[i].Duplicates++
 				continue
 			}
@@ -196,11 +199,18 @@ func (p *producer) heard() []outcome {
 // routes to one stream.
 type sequence struct{ id, sender string }
 
+// reporter is what *testing.T and *rapid.T have in common.
+type reporter interface {
+	Helper()
+	Error(args ...any)
+	Errorf(format string, args ...any)
+}
+
 // running is an engine under test, with a store and a producer. When the test
 // ends it is drained, and what must always hold is checked.
 type running struct {
 	*engine.Engine
-	t      *testing.T
+	t      reporter
 	store  *store
 	stop   context.CancelFunc
 	result chan error
@@ -211,7 +221,7 @@ type running struct {
 }
 
 // start runs an engine with default options, as changed by edit.
-func start(t *testing.T, s *store, edit func(*engine.Options)) *running {
+func start(t reporter, s *store, edit func(*engine.Options)) *running {
 	t.Helper()
 	o := engine.DefaultOptions()
 	if edit != nil {
@@ -219,7 +229,7 @@ func start(t *testing.T, s *store, edit func(*engine.Options)) *running {
 	}
 	e, err := engine.New(s, o)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{Engine: e, t: t, store: s, stop: stop, result: make(chan error, 1), producer: &producer{}}
@@ -236,7 +246,7 @@ func (r *running) send(id, data string) {
 func (r *running) route(m engine.Message) {
 	r.t.Helper()
 	if err := r.try(context.Background(), m); err != nil {
-		r.t.Fatalf("Route(%v %q): %v", m.Kind, m.ID, err)
+		r.t.Errorf("Route(%v %q): %v", m.Kind, m.ID, err)
 	}
 }
 

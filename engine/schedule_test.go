@@ -1,0 +1,199 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/ingestd/ingestd/engine"
+)
+
+// A step is what one sender does next.
+type step struct {
+	wait    time.Duration
+	message engine.Message
+	size    int // of its data
+}
+
+// A spell is how the sink is from a moment on.
+type spell struct {
+	after time.Duration
+	mood  string
+	takes time.Duration // each Write
+	part  int           // how much of a failed Write is stored
+}
+
+// TestSchedules runs random schedules: senders with their messages, a sink with
+// its moods, options, updates of them, and a drain at a random moment. What always
+// holds is checked at the end (see running.check).
+func TestSchedules(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		options := drawOptions(rt)
+		updated := drawOptions(rt)
+		updated.Writers = options.Writers
+		senders := rapid.SliceOfN(rapid.SliceOfN(rapid.Custom(drawStep), 1, 60), 1, 6).Draw(rt, "senders")
+		spells := rapid.SliceOfN(rapid.Custom(drawSpell), 0, 6).Draw(rt, "spells")
+		drainAfter := time.Duration(rapid.IntRange(0, 60_000).Draw(rt, "drain")) * time.Millisecond
+		updateAfter := time.Duration(rapid.IntRange(0, 60_000).Draw(rt, "update")) * time.Millisecond
+
+		synctest.Test(t, func(*testing.T) {
+			s := newStore()
+			weather := &weather{spells: spells, began: time.Now()}
+			s.fault = weather.fault
+			r := start(rt, s, func(o *engine.Options) { *o = options })
+			var all sync.WaitGroup
+			for i, steps := range senders {
+				all.Go(func() { r.play(fmt.Sprint("sender", i), steps) })
+			}
+			all.Go(func() {
+				time.Sleep(updateAfter)
+				if err := r.Update(updated); err != nil {
+					rt.Errorf("Update: %v", err)
+				}
+			})
+			time.Sleep(drainAfter)
+			fine := weather.fine()
+			r.stop()
+			err := <-r.result
+			all.Wait()
+			r.check()
+			if err != nil && !errors.Is(err, engine.ErrUndelivered) {
+				rt.Errorf("Run: %v", err)
+			}
+			if err != nil && fine {
+				rt.Errorf("given up although the sink worked: %v", err)
+			}
+			if s.closed != 1 {
+				rt.Errorf("the sink was closed %d times", s.closed)
+			}
+		})
+	})
+}
+
+// play does what a sender does, until the drain begins.
+func (r *running) play(sender string, steps []step) {
+	for _, s := range steps {
+		time.Sleep(s.wait)
+		m := s.message
+		m.Sender = sender
+		m.Data = bytes.Repeat([]byte("x"), s.size)
+		if m.Client != "" {
+			m.Client = sender
+		}
+		err := r.try(context.Background(), m)
+		switch {
+		case errors.Is(err, engine.ErrClosed):
+			return
+		case errors.Is(err, engine.ErrTooManyStreams), errors.Is(err, engine.ErrOverloaded):
+		case err != nil:
+			r.t.Errorf("Route(%v %q): %v", m.Kind, m.ID, err)
+		}
+	}
+}
+
+func drawOptions(t *rapid.T) engine.Options {
+	o := engine.DefaultOptions()
+	o.BatchSize = rapid.IntRange(1, 12).Draw(t, "batch size")
+	o.BatchBytes = engine.Size(rapid.IntRange(1, 20_000).Draw(t, "batch bytes"))
+	o.BatchWait = time.Duration(rapid.IntRange(1, 20_000).Draw(t, "batch wait")) * time.Millisecond
+	o.IdleTimeout = time.Duration(rapid.IntRange(1, 20_000).Draw(t, "idle timeout")) * time.Millisecond
+	o.MaxStreams = rapid.IntRange(1, 8).Draw(t, "max streams")
+	o.MaxPending = 64 * engine.KiB
+	o.RejectWhenFull = rapid.Bool().Draw(t, "reject")
+	o.Writers = rapid.IntRange(1, 3).Draw(t, "writers")
+	o.GroupSize = rapid.IntRange(1, 40).Draw(t, "group size")
+	o.GroupBytes = engine.Size(rapid.IntRange(1, 30_000).Draw(t, "group bytes"))
+	o.RetryMax = time.Second
+	return o
+}
+
+func drawStep(t *rapid.T) step {
+	kinds := []engine.Kind{
+		engine.Report, engine.Report, engine.Report, engine.Report, engine.Report, engine.Report,
+		engine.Flush, engine.Done, engine.Disconnect, engine.Resume,
+	}
+	m := engine.Message{
+		Kind: rapid.SampledFrom(kinds).Draw(t, "kind"),
+		ID:   fmt.Sprint("id", rapid.IntRange(0, 9).Draw(t, "id")),
+	}
+	if m.Kind == engine.Resume || rapid.Bool().Draw(t, "named") {
+		m.Client = "the sender"
+		m.Seq = int64(rapid.IntRange(1, 40).Draw(t, "seq")) // so some come twice, and some differ
+	}
+	if rapid.IntRange(0, 9).Draw(t, "bad") == 0 {
+		m.Op = "bad"
+	}
+	wait := rapid.SampledFrom([]int{0, 0, 0, 0, 1, 100, 3000}).Draw(t, "wait")
+	size := rapid.SampledFrom([]int{1, 1, 1, 100, 5000, 20_000}).Draw(t, "size")
+	return step{time.Duration(wait) * time.Millisecond, m, size}
+}
+
+func drawSpell(t *rapid.T) spell {
+	return spell{
+		after: time.Duration(rapid.IntRange(0, 20_000).Draw(t, "after")) * time.Millisecond,
+		mood:  rapid.SampledFrom([]string{"fine", "down", "blocked", "bad stream", "rejects", "refuses"}).Draw(t, "mood"),
+		takes: time.Duration(rapid.SampledFrom([]int{0, 1, 50, 2000}).Draw(t, "takes")) * time.Millisecond,
+		part:  rapid.IntRange(0, 30).Draw(t, "part"),
+	}
+}
+
+// weather is how the sink is over time.
+type weather struct {
+	spells []spell
+	began  time.Time
+}
+
+func (w *weather) now() spell {
+	now := spell{mood: "fine"}
+	at := w.began
+	for _, s := range w.spells {
+		if at = at.Add(s.after); time.Now().Before(at) {
+			break
+		}
+		now = s
+	}
+	return now
+}
+
+// fine tells whether the sink works from now on for good.
+func (w *weather) fine() bool {
+	now := w.now()
+	return len(w.spells) == 0 ||
+		now == w.spells[len(w.spells)-1] && now.mood != "down" && now.mood != "blocked" && now.mood != "bad stream" &&
+			now.takes <= time.Millisecond
+}
+
+func (w *weather) fault(ctx context.Context, batches []engine.Batch) (int, error) {
+	s := w.now()
+	timer := time.NewTimer(s.takes)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return s.part, ctx.Err()
+	}
+	switch s.mood {
+	case "down":
+		return s.part, errDown
+	case "blocked":
+		return 0, engine.Blocked(errors.New("no such table"))
+	}
+	return s.part, each(batches, func(i, j int, m engine.Message) error {
+		switch {
+		case s.mood == "bad stream" && m.ID == "id3":
+			return errDown
+		case s.mood == "rejects" && m.Op == "bad":
+			return engine.Reject(i, j, errors.New("too long"))
+		case s.mood == "refuses" && m.Op == "bad":
+			return engine.Permanent(errors.New("too long"))
+		}
+		return nil
+	})
+}
