@@ -23,7 +23,6 @@ type Group struct {
 	stored []bool // of each of Rows: known to be stored before
 	dups   []int  // of each batch
 	first  []int  // of each batch: the index in Rows of its first message
-	stream []int  // of each batch: its index in Streams
 	asked  bool   // some batch has an End or a Resume
 }
 

@@ -61,8 +61,16 @@ func TestCheckAll(t *testing.T) {
 func TestChunk(t *testing.T) {
 	shapes := []int{50, 10, 1}
 	for _, c := range []struct{ n, size, limit, want int }{
-		{1, 1, 100, 1}, {9, 1, 100, 1}, {10, 1, 100, 10}, {49, 1, 100, 10}, {50, 1, 100, 50}, {500, 1, 100, 50},
-		{500, 3, 100, 10}, {500, 11, 100, 1}, {500, 1000, 100, 1}, {50, 2, 100, 50},
+		{1, 1, 100, 1},
+		{9, 1, 100, 1},
+		{10, 1, 100, 10},
+		{49, 1, 100, 10},
+		{50, 1, 100, 50},
+		{500, 1, 100, 50},
+		{500, 3, 100, 10},
+		{500, 11, 100, 1},
+		{500, 1000, 100, 1},
+		{50, 2, 100, 50},
 	} {
 		if got := sink.Chunk(c.n, c.limit, shapes, func(int) int { return c.size }); got != c.want {
 			t.Errorf("of %d rows of %d bytes, at most %d bytes: %d, not %d", c.n, c.size, c.limit, got, c.want)

@@ -1,13 +1,10 @@
 package mariadbtest_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/ingestd/ingestd/internal/mariadbtest"
 )
-
-func TestMain(m *testing.M) { os.Exit(mariadbtest.Main(m)) }
 
 // What was committed is there after a kill -9, and the server can be halted.
 func TestServer(t *testing.T) {

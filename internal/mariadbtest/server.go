@@ -97,7 +97,7 @@ func (s *Server) start() error {
 	p := &process{cmd: exec.Command(program, args...), done: make(chan struct{})}
 	// The server dies with the thread that started it: so that thread waits for
 	// the server, and dies with this process.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd.SysProcAttr = diesWithUs()
 	go func() {
 		runtime.LockOSThread()
 		err := p.cmd.Start()

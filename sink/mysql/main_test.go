@@ -13,7 +13,7 @@ import (
 func TestMain(m *testing.M) {
 	status := mariadbtest.Main(m)
 	if err := goleak.Find(); err != nil && status == 0 {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stderr, err)
 		status = 1
 	}
 	os.Exit(status)

@@ -17,7 +17,6 @@ import (
 // Sink stores batches in the tables of one database. It is made by [Open].
 type Sink struct {
 	name    string // user@host:port/database
-	log     hclog.Logger
 	db      *sql.DB
 	queries *queries
 
@@ -35,7 +34,8 @@ var _ engine.Sink = (*Sink)(nil)
 // Open connects, makes the tables where they are missing, brings older ones up to
 // date, and checks that they have what is needed. The error is blocked
 // ([engine.IsBlocked]) where an operator must act, and transient where the server
-// cannot be reached.
+// cannot be reached. The driver's own remarks go to log, at debug level; nil
+// drops them.
 func Open(ctx context.Context, c Config, log hclog.Logger) (*Sink, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -53,7 +53,6 @@ func Open(ctx context.Context, c Config, log hclog.Logger) (*Sink, error) {
 	}
 	s := &Sink{
 		name:    place(cfg),
-		log:     log,
 		db:      sql.OpenDB(connector),
 		queries: newQueries(c.MessagesTable, c.StreamsTable),
 		writers: make(chan *writer, c.Writers),

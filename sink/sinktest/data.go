@@ -32,7 +32,7 @@ func message(id string, k int) engine.Message {
 	}
 }
 
-// batch holds the messages from to to of a stream.
+// batch holds the messages of a stream with the numbers from..to.
 func batch(id string, from, to int) engine.Batch {
 	b := engine.Batch{ID: id}
 	for k := from; k <= to; k++ {

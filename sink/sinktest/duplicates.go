@@ -10,23 +10,39 @@ import (
 )
 
 var duplicateRules = []rule{
-	{name: "written-again", applies: remembers, check: writtenAgain,
+	{
+		name: "written-again", applies: remembers, check: writtenAgain,
 		says: "A key (ID, Seq, Client) that is stored already with the same Op, Code and Data must not fail a Write, " +
-			"and is kept once. Result.Duplicates: messages of the batch that were stored already."},
-	{name: "some-are-new", applies: remembers, check: someNew,
-		says: "After an error any part may be stored, and the engine writes the same messages again, in order."},
-	{name: "same-key-twice", applies: remembers, check: twice,
-		says: "The same key may come twice in one Write."},
-	{name: "conflict", applies: remembers, check: conflict,
-		says: "A key that is stored already, with other content, is a Reject of ErrConflict."},
-	{name: "conflict-in-one-write", applies: remembers, check: conflictWithin,
-		says: "The same key may come twice in one Write; with other content it is a Reject of ErrConflict."},
-	{name: "client-is-part-of-the-key", applies: remembers, check: clients,
-		says: "Client: whose Seq it is."},
-	{name: "last-seq", applies: func(t Target) bool { return t.Resumes }, check: lastSeq,
-		says: "LastSeq: of the client named in Resume, below FirstOwnSeq; 0 for none."},
-	{name: "rows", applies: func(t Target) bool { return t.Counts }, check: rows,
-		says: "Rows: of the stream, in all; asked for where the batch has an End."},
+			"and is kept once. Result.Duplicates: messages of the batch that were stored already.",
+	},
+	{
+		name: "some-are-new", applies: remembers, check: someNew,
+		says: "After an error any part may be stored, and the engine writes the same messages again, in order.",
+	},
+	{
+		name: "same-key-twice", applies: remembers, check: twice,
+		says: "The same key may come twice in one Write.",
+	},
+	{
+		name: "conflict", applies: remembers, check: conflict,
+		says: "A key that is stored already, with other content, is a Reject of ErrConflict.",
+	},
+	{
+		name: "conflict-in-one-write", applies: remembers, check: conflictWithin,
+		says: "The same key may come twice in one Write; with other content it is a Reject of ErrConflict.",
+	},
+	{
+		name: "client-is-part-of-the-key", applies: remembers, check: clients,
+		says: "Client: whose Seq it is.",
+	},
+	{
+		name: "last-seq", applies: func(t Target) bool { return t.Resumes }, check: lastSeq,
+		says: "LastSeq: of the client named in Resume, below FirstOwnSeq; 0 for none.",
+	},
+	{
+		name: "rows", applies: func(t Target) bool { return t.Counts }, check: rows,
+		says: "Rows: of the stream, in all; asked for where the batch has an End.",
+	},
 }
 
 // duplicates compares the numbers of duplicates.

@@ -8,16 +8,26 @@ import (
 )
 
 var endRules = []rule{
-	{name: "stream-row", applies: streams, check: streamRow,
-		says: "streams: messages counts what was ever stored; first and last are those of its messages."},
-	{name: "end", applies: streams, check: end,
-		says: "End, not empty: the stream ends after these. Final: the Done that ended it, with its Code and Data."},
-	{name: "end-again", applies: streams, check: endAgain,
-		says: "After an error any part may be stored, and the engine writes the same messages again: an end, too."},
-	{name: "goes-on-after-its-end", applies: streams, check: goesOn,
-		says: "A later message for a stream that is done opens it again."},
-	{name: "end-in-the-middle", applies: streams, check: endWithin,
-		says: "Batches of one stream may be several, in order; End closes the join."},
+	{
+		name: "stream-row", applies: streams, check: streamRow,
+		says: "streams: messages counts what was ever stored; first and last are those of its messages.",
+	},
+	{
+		name: "end", applies: streams, check: end,
+		says: "End, not empty: the stream ends after these. Final: the Done that ended it, with its Code and Data.",
+	},
+	{
+		name: "end-again", applies: streams, check: endAgain,
+		says: "After an error any part may be stored, and the engine writes the same messages again: an end, too.",
+	},
+	{
+		name: "goes-on-after-its-end", applies: streams, check: goesOn,
+		says: "A later message for a stream that is done opens it again.",
+	},
+	{
+		name: "end-in-the-middle", applies: streams, check: endWithin,
+		says: "Batches of one stream may be several, in order; End closes the join.",
+	},
 }
 
 // is compares the row of a stream, but for the times of its messages.

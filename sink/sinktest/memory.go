@@ -9,10 +9,14 @@ import (
 )
 
 var memoryRules = []rule{
-	{name: "changes-nothing", check: changesNothing,
-		says: "Write changes no batch."},
-	{name: "keeps-no-memory", check: keepsNothing,
-		says: "Write keeps none of the memory of the batches."},
+	{
+		name: "changes-nothing", check: changesNothing,
+		says: "Write changes no batch.",
+	},
+	{
+		name: "keeps-no-memory", check: keepsNothing,
+		says: "Write keeps none of the memory of the batches.",
+	},
 }
 
 func changesNothing(ctx context.Context, t Target) error {

@@ -21,7 +21,6 @@ type memory struct {
 	mu      sync.Mutex
 	rows    []engine.Message
 	streams map[string]Stream
-	busy    int
 	meet    chan struct{}
 }
 

@@ -14,27 +14,47 @@ import (
 )
 
 var storeRules = []rule{
-	{name: "durable", check: durable,
-		says: "Write returns nil once all batches are durable."},
-	{name: "order", check: order,
-		says: "Batches of one stream may be several, in order."},
-	{name: "content", check: content,
-		says: "A Message is stored with its Op, Code, Time, Received, Remote, Sender and Data, JSON as sent."},
-	{name: "ids-bytewise", check: bytewise,
-		says: "ID: 1 to MaxIDLen bytes of UTF-8, compared byte by byte."},
-	{name: "nothing-to-write", check: nothing,
-		says: "A batch may have no messages, where its End or Resume says something."},
-	{name: "many-streams", check: manyStreams,
-		says: "Batches of different streams are sorted by ID. (There may be as many as Options.GroupSize.)"},
-	{name: "large", check: large,
-		says: "A group has at most GroupBytes bytes of data, unless a single message is larger."},
-	{name: "refusal", check: refusal,
+	{
+		name: "durable", check: durable,
+		says: "Write returns nil once all batches are durable.",
+	},
+	{
+		name: "order", check: order,
+		says: "Batches of one stream may be several, in order.",
+	},
+	{
+		name: "content", check: content,
+		says: "A Message is stored with its Op, Code, Time, Received, Remote, Sender and Data, JSON as sent.",
+	},
+	{
+		name: "ids-bytewise", check: bytewise,
+		says: "ID: 1 to MaxIDLen bytes of UTF-8, compared byte by byte.",
+	},
+	{
+		name: "nothing-to-write", check: nothing,
+		says: "A batch may have no messages, where its End or Resume says something.",
+	},
+	{
+		name: "many-streams", check: manyStreams,
+		says: "Batches of different streams are sorted by ID. (There may be as many as Options.GroupSize.)",
+	},
+	{
+		name: "large", check: large,
+		says: "A group has at most GroupBytes bytes of data, unless a single message is larger.",
+	},
+	{
+		name: "refusal", check: refusal,
 		says: "Reject(i, j, err) says that the message j of batch i is refused for good. " +
-			"The engine settles that message with err and writes the others again."},
-	{name: "concurrent", check: concurrent,
-		says: "The engine calls Write concurrently for different streams."},
-	{name: "context", check: contextEnds,
-		says: "Write returns soon after ctx ends."},
+			"The engine settles that message with err and writes the others again.",
+	},
+	{
+		name: "concurrent", check: concurrent,
+		says: "The engine calls Write concurrently for different streams.",
+	},
+	{
+		name: "context", check: contextEnds,
+		says: "Write returns soon after ctx ends.",
+	},
 }
 
 func durable(ctx context.Context, t Target) error {

@@ -16,10 +16,14 @@ func TestSchemaIsChecked(t *testing.T) {
 		{"no column", "ALTER TABLE messages DROP COLUMN sender", `table "messages" has no column "sender"`},
 		{"no column of streams", "ALTER TABLE streams RENAME COLUMN end_data TO x", `table "streams" has no column "end_data"`},
 		{"no table", "DROP TABLE streams", `there is no table "streams"`},
-		{"no key", "CREATE TABLE m AS SELECT * FROM messages; DROP TABLE messages; ALTER TABLE m RENAME TO messages",
-			`table "messages" has no unique key on [client id seq]`},
-		{"no key of streams", "CREATE TABLE s AS SELECT * FROM streams; DROP TABLE streams; ALTER TABLE s RENAME TO streams",
-			`table "streams" has no unique key on [id]`},
+		{
+			"no key", "CREATE TABLE m AS SELECT * FROM messages; DROP TABLE messages; ALTER TABLE m RENAME TO messages",
+			`table "messages" has no unique key on [client id seq]`,
+		},
+		{
+			"no key of streams", "CREATE TABLE s AS SELECT * FROM streams; DROP TABLE streams; ALTER TABLE s RENAME TO streams",
+			`table "streams" has no unique key on [id]`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "ingest.db")

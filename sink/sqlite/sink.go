@@ -18,7 +18,6 @@ import (
 // Sink stores batches in one SQLite database. It is made by [Open].
 type Sink struct {
 	path string
-	log  hclog.Logger
 	db   *sql.DB
 
 	// writer holds the connection that writes, while nobody uses it. It is nil
@@ -38,14 +37,11 @@ type writer struct {
 // Open opens the database, makes it and its tables where they are missing, brings
 // older ones up to date, and checks that they have what is needed. The error is
 // blocked ([engine.IsBlocked]) where an operator must act.
-func Open(ctx context.Context, c Config, log hclog.Logger) (*Sink, error) {
+func Open(ctx context.Context, c Config, _ hclog.Logger) (*Sink, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if log == nil {
-		log = hclog.NewNullLogger()
-	}
-	s := &Sink{path: c.Path, log: log, writer: make(chan *writer, 1)}
+	s := &Sink{path: c.Path, writer: make(chan *writer, 1)}
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("sqlite %s: %w", c.Path, err)
 	}
