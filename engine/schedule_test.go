@@ -38,7 +38,7 @@ func TestSchedules(t *testing.T) {
 		options := drawOptions(rt)
 		updated := drawOptions(rt)
 		updated.Writers = options.Writers
-		senders := rapid.SliceOfN(rapid.SliceOfN(rapid.Custom(drawStep), 1, 60), 1, 6).Draw(rt, "senders")
+		senders := rapid.SliceOfN(rapid.SliceOfN(rapid.Custom(drawStep), 1, 100), 1, 4).Draw(rt, "senders")
 		spells := rapid.SliceOfN(rapid.Custom(drawSpell), 0, 6).Draw(rt, "spells")
 		drainAfter := time.Duration(rapid.IntRange(0, 60_000).Draw(rt, "drain")) * time.Millisecond
 		updateAfter := time.Duration(rapid.IntRange(0, 60_000).Draw(rt, "update")) * time.Millisecond
@@ -121,24 +121,22 @@ func drawStep(t *rapid.T) step {
 	}
 	m := engine.Message{
 		Kind: rapid.SampledFrom(kinds).Draw(t, "kind"),
-		ID:   fmt.Sprint("id", rapid.IntRange(0, 9).Draw(t, "id")),
+		ID:   fmt.Sprint("id", rapid.SampledFrom([]int{0, 0, 0, 1, 1, 2, 3, 4, 5, 6}).Draw(t, "id")),
 	}
 	if m.Kind == engine.Resume || rapid.Bool().Draw(t, "named") {
 		m.Client = "the sender"
 		m.Seq = int64(rapid.IntRange(1, 40).Draw(t, "seq")) // so some come twice, and some differ
 	}
-	if rapid.IntRange(0, 9).Draw(t, "bad") == 0 {
-		m.Op = "bad"
-	}
-	wait := rapid.SampledFrom([]int{0, 0, 0, 0, 1, 100, 3000}).Draw(t, "wait")
-	size := rapid.SampledFrom([]int{1, 1, 1, 100, 5000, 20_000}).Draw(t, "size")
+	m.Op = rapid.SampledFrom([]string{"", "", "", "", "", "", "bad", "stuck"}).Draw(t, "op")
+	wait := rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 0, 0, 1, 100, 3000}).Draw(t, "wait")
+	size := rapid.SampledFrom([]int{1, 1, 1, 1, 1, 1, 1, 100, 5000, 20_000}).Draw(t, "size")
 	return step{time.Duration(wait) * time.Millisecond, m, size}
 }
 
 func drawSpell(t *rapid.T) spell {
 	return spell{
 		after: time.Duration(rapid.IntRange(0, 20_000).Draw(t, "after")) * time.Millisecond,
-		mood:  rapid.SampledFrom([]string{"fine", "down", "blocked", "bad stream", "rejects", "refuses"}).Draw(t, "mood"),
+		mood:  rapid.SampledFrom([]string{"fine", "down", "blocked", "stuck", "stuck", "rejects", "refuses"}).Draw(t, "mood"),
 		takes: time.Duration(rapid.SampledFrom([]int{0, 1, 50, 2000}).Draw(t, "takes")) * time.Millisecond,
 		part:  rapid.IntRange(0, 30).Draw(t, "part"),
 	}
@@ -166,7 +164,7 @@ func (w *weather) now() spell {
 func (w *weather) fine() bool {
 	now := w.now()
 	return len(w.spells) == 0 ||
-		now == w.spells[len(w.spells)-1] && now.mood != "down" && now.mood != "blocked" && now.mood != "bad stream" &&
+		now == w.spells[len(w.spells)-1] && now.mood != "down" && now.mood != "blocked" && now.mood != "stuck" &&
 			now.takes <= time.Millisecond
 }
 
@@ -185,15 +183,22 @@ func (w *weather) fault(ctx context.Context, batches []engine.Batch) (int, error
 	case "blocked":
 		return 0, engine.Blocked(errors.New("no such table"))
 	}
-	return s.part, each(batches, func(i, j int, m engine.Message) error {
+	err := each(batches, func(i, j int, m engine.Message) error {
 		switch {
-		case s.mood == "bad stream" && m.ID == "id3":
-			return errDown
-		case s.mood == "rejects" && m.Op == "bad":
+		case s.mood != "refuses" && m.Op == "bad":
 			return engine.Reject(i, j, errors.New("too long"))
-		case s.mood == "refuses" && m.Op == "bad":
+		case m.Op == "bad":
 			return engine.Permanent(errors.New("too long"))
 		}
 		return nil
 	})
+	if err == nil && s.mood == "stuck" { // once the bad ones are out of the way
+		err = each(batches, func(_, _ int, m engine.Message) error {
+			if m.Op == "stuck" {
+				return errDown
+			}
+			return nil
+		})
+	}
+	return s.part, err
 }
