@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	driver "github.com/go-sql-driver/mysql"
+
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/internal/mariadbtest"
 )
@@ -92,6 +94,24 @@ func TestStaleConnection(t *testing.T) {
 			"SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()")))
 	}
 	write(t, s, round(9)...)
+}
+
+// A server that has not noticed that a connection is gone lets go of its locks.
+func TestDeadTransaction(t *testing.T) {
+	dsn := mariadbtest.DSN(t)
+	through := with(t, dsn, func(cfg *driver.Config) {
+		cfg.Params = map[string]string{"wait_timeout": "1", "innodb_lock_wait_timeout": "5"}
+	})
+	p, through := newProxy(t, through)
+	s := opened(t, config(through))
+	p.hold()
+	_, err := s.Write(within(t, 300*time.Millisecond), round(0))
+	transient(t, err)
+	p.pass()
+	results := write(t, s, round(0)...) // waits, about a second
+	if results[0].Duplicates != 0 {
+		t.Errorf("the transaction that was not ended has stored something: %+v", results)
+	}
 }
 
 // A server that has come to a halt holds a Write no longer than its context.

@@ -101,9 +101,16 @@ var session = map[string]string{
 		"ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
 }
 
-// lockWait, in seconds, is less than the read timeout, so that a lock that
-// somebody keeps is an error of the statement, not the end of the connection.
-const lockWait = "10"
+// limits are settings that the DSN may change, in seconds. A lock that somebody
+// keeps is waited for less long than for an answer, so that it is an error of the
+// statement, not the end of the connection. And a server that has not noticed
+// that a connection is gone keeps the locks of its transaction no longer than
+// wait_timeout, in which the same messages cannot be written again; a connection
+// that is ended after so long without work is exchanged, and nobody notices.
+var limits = map[string]string{
+	"innodb_lock_wait_timeout": "10",
+	"wait_timeout":             "60",
+}
 
 // driverConfig is the DSN as the driver gets it.
 func (c Config) driverConfig(log hclog.Logger) (*driver.Config, error) {
@@ -128,8 +135,10 @@ func (c Config) driverConfig(log hclog.Logger) (*driver.Config, error) {
 	if cfg.Params == nil {
 		cfg.Params = make(map[string]string)
 	}
-	if _, ok := cfg.Params["innodb_lock_wait_timeout"]; !ok {
-		cfg.Params["innodb_lock_wait_timeout"] = lockWait
+	for name, value := range limits {
+		if _, ok := cfg.Params[name]; !ok {
+			cfg.Params[name] = value
+		}
 	}
 	for name, value := range session {
 		cfg.Params[name] = value

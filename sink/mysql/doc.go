@@ -32,7 +32,9 @@
 //
 // Every connection has settings of its own, whatever the server's are: UTC,
 // utf8mb4, a strict sql_mode, so that nothing is cut or changed on its way in,
-// READ COMMITTED, and a lock wait shorter than its read timeout. A DSN that asks
-// for clientFoundRows or multiStatements is refused: with the first the server
-// does not tell new rows from old ones.
+// and READ COMMITTED. innodb_lock_wait_timeout is 10 s and wait_timeout 60 s,
+// unless the DSN says otherwise: so a server that has not noticed that a
+// connection is gone does not keep its locks for hours. A DSN that asks for
+// clientFoundRows or multiStatements is refused: with the first the server does
+// not tell new rows from old ones.
 package mysql

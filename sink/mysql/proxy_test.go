@@ -22,6 +22,21 @@ type proxy struct {
 	// sent on. After it the connection ends, without an answer; answered tells
 	// whether to wait for the answer before that, so that it has happened.
 	commit func() (answered bool)
+	// holding: a COMMIT is not sent on, and its connection to the server stays.
+	holding bool
+}
+
+// hold keeps the COMMITs that come from now on, and lets the server believe that
+// their connections live.
+func (p *proxy) hold() { p.setHolding(true) }
+
+// pass sends on what comes from now on.
+func (p *proxy) pass() { p.setHolding(false) }
+
+func (p *proxy) setHolding(holding bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.holding = holding
 }
 
 // newProxy makes a proxy in front of the server of dsn, and the DSN that leads
@@ -72,7 +87,12 @@ func (p *proxy) serve() {
 }
 
 func (p *proxy) forth(client, server net.Conn, quiet chan struct{}, answer chan struct{}) {
-	defer func() { _ = server.Close() }()
+	held := false
+	defer func() {
+		if !held {
+			_ = server.Close()
+		}
+	}()
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := client.Read(buf)
@@ -83,7 +103,11 @@ func (p *proxy) forth(client, server net.Conn, quiet chan struct{}, answer chan 
 			p.mu.Lock()
 			commit := p.commit
 			p.commit = nil
+			held = p.holding
 			p.mu.Unlock()
+			if held {
+				continue
+			}
 			if commit != nil {
 				close(quiet)
 				_, _ = server.Write(buf[:n])
