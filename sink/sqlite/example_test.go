@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,31 +11,81 @@ import (
 	"github.com/ingestd/ingestd/sink/sqlite"
 )
 
-// What a client sends again is stored once; and the sink tells how much of it was
-// there, how many messages the stream has, and which came last.
-func ExampleSink_Write() {
-	dir, err := os.MkdirTemp("", "sqlite")
+// An engine that stores in a file, and what is in the file afterwards.
+func Example() {
+	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	s, err := sqlite.Open(context.Background(), sqlite.Config{Path: filepath.Join(dir, "ingest.db")}, nil)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+
+	path := filepath.Join(dir, "ingest.db")
+	sink, err := sqlite.Open(ctx, sqlite.Config{Path: path}, nil)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	b := engine.Batch{ID: "17", End: engine.EndDisconnect, Resume: "phone-7"}
-	for seq := range int64(3) {
-		b.Messages = append(b.Messages, engine.Message{ID: "17", Seq: seq + 1, Client: "phone-7", Op: "report"})
+	e, err := engine.New(sink, engine.DefaultOptions())
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	for range 2 {
-		results, err := s.Write(context.Background(), []engine.Batch{b})
-		fmt.Printf("%+v %v\n", results, err)
+	ended := make(chan error)
+	go func() { ended <- e.Run(ctx) }()
+	for n := range 3 {
+		m := engine.Message{ID: "boiler", Op: "report", Data: fmt.Appendf(nil, `{"celsius":%d}`, 20+n)}
+		if err := e.Route(ctx, m, nil); err != nil {
+			fmt.Println(err)
+		}
 	}
-	fmt.Println(s.Close())
+	stop() // Run stores what was accepted, and closes the sink
+	fmt.Println(<-ended)
+
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = db.Close() }()
+	var status string
+	var messages int
+	err = db.QueryRow("SELECT status, messages FROM streams WHERE id = 'boiler'").Scan(&status, &messages)
+	fmt.Println(status, messages, err)
 	// Output:
-	// [{Duplicates:0 Rows:3 LastSeq:3}] <nil>
-	// [{Duplicates:3 Rows:3 LastSeq:3}] <nil>
 	// <nil>
+	// open 3 <nil>
+}
+
+// A sink can be written without an engine. What is stored already is a duplicate;
+// something else under the same key is refused.
+func ExampleSink_Write() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	sink, err := sqlite.Open(context.Background(), sqlite.Config{Path: filepath.Join(dir, "ingest.db")}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = sink.Close() }()
+
+	message := engine.Message{ID: "boiler", Client: "phone-7", Seq: 1, Op: "report", Data: []byte("20")}
+	store := func() {
+		results, err := sink.Write(context.Background(), []engine.Batch{{ID: "boiler", Messages: []engine.Message{message}}})
+		fmt.Println(results, err)
+	}
+	store()
+	store()
+	message.Data = []byte("21")
+	store()
+	// Output:
+	// [] <nil>
+	// [{1 0 0}] <nil>
+	// [] message 0 of batch 0: this client already stored something else under this id and seq
 }
