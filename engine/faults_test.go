@@ -461,3 +461,72 @@ func TestDoneComesAfterItsReports(t *testing.T) {
 		}
 	})
 }
+
+// A refusal that was found before a part of the delivery failed stays with its
+// message, while those before it are stored and settled.
+func TestRefusalOutlivesAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		heal := time.Now().Add(time.Minute)
+		s.fault = func(_ context.Context, batches []engine.Batch) (int, error) {
+			err := each(batches, func(i, j int, m engine.Message) error {
+				if string(m.Data) == "8" {
+					return engine.Reject(i, j, errors.New("too long"))
+				}
+				return nil
+			})
+			if err == nil && time.Now().Before(heal) {
+				err = each(batches, func(_, _ int, m engine.Message) error {
+					if string(m.Data) == "2" {
+						return errDown
+					}
+					return nil
+				})
+			}
+			return 0, err
+		}
+		r := start(t, s, func(o *engine.Options) { o.BatchSize = 20 })
+		for i := range 20 {
+			r.send("a", fmt.Sprint(i))
+		}
+		time.Sleep(30 * time.Second)
+		if got := s.stored("a"); !reflect.DeepEqual(got, []string{"0", "1"}) {
+			t.Errorf("stored before the one that fails: %q", got)
+		}
+		time.Sleep(2 * time.Minute)
+		r.end()
+		for _, o := range r.heard() {
+			if refused := o.err != nil; refused != (string(o.Data) == "8") {
+				t.Errorf("%s: %v", o.Data, o.err)
+			}
+		}
+	})
+}
+
+// Where the sink does not say which message it refuses, an end may be it.
+func TestRefusedEndIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.fault = func(_ context.Context, batches []engine.Batch) (int, error) {
+			for _, b := range batches {
+				if b.Final != nil {
+					return 0, engine.Permanent(errors.New("end_data too long"))
+				}
+			}
+			return 0, nil
+		}
+		r := start(t, s, nil)
+		for i := range 5 {
+			r.send("a", fmt.Sprint(i))
+			r.route(engine.Message{Kind: engine.Flush, ID: "a"})
+			r.route(engine.Message{Kind: engine.Done, ID: "a"})
+			r.route(engine.Message{Kind: engine.Done, ID: "b"})
+		}
+		r.end()
+		for _, o := range r.heard() {
+			if refused := o.err != nil; refused != (o.Kind == engine.Done) {
+				t.Errorf("%v: %v", o.Kind, o.err)
+			}
+		}
+	})
+}

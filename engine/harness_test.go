@@ -23,6 +23,7 @@ type store struct {
 	writes  [][]int         // the sizes of the batches of each Write
 	broken  []string        // what the engine did wrong
 	closed  int
+	doubled int // what was stored already, by Writes that succeeded
 
 	// fault decides about a Write before it happens: how many of its messages are
 	// stored nevertheless, and the error, if any.
@@ -83,7 +84,7 @@ func (s *store) Write(ctx context.Context, batches []engine.Batch) ([]engine.Res
 			s.ended[m.ID] = ""
 		}
 		if failure != nil {
-			continue
+			continue // part of it was stored
 		}
 		if b.End != "" {
 			s.ended[b.ID] = b.End
@@ -95,7 +96,13 @@ func (s *store) Write(ctx context.Context, batches []engine.Batch) ([]engine.Res
 			}
 		}
 	}
-	return results, failure
+	if failure != nil {
+		return nil, failure
+	}
+	for _, r := range results {
+		s.doubled += r.Duplicates
+	}
+	return results, nil
 }
 
 func same(a, b engine.Message) bool {
@@ -355,6 +362,9 @@ func (r *running) check() {
 		s.Undelivered != undelivered || s.Pending != 0 || s.PendingBytes != 0 {
 		r.t.Errorf("counters %+v, but heard of %d: %d stored, %d refused, %d undelivered",
 			s, reports, stored, refused, undelivered)
+	}
+	if s.Duplicates != uint64(r.store.doubled) {
+		r.t.Errorf("%d duplicates were counted, not %d", s.Duplicates, r.store.doubled)
 	}
 	if s.Streams != 0 {
 		r.t.Errorf("%d lanes are left", s.Streams)

@@ -64,6 +64,13 @@ func TestSchedules(t *testing.T) {
 			err := <-r.result
 			all.Wait()
 			r.check()
+			for _, o := range r.heard() {
+				bad := o.Op == "bad" && (o.Kind == engine.Report || o.Kind == engine.Done)
+				refused := engine.IsPermanent(o.err) && !errors.Is(o.err, engine.ErrConflict)
+				if o.err == nil && bad || refused && !bad {
+					rt.Errorf("%v %q of %q: %v", o.Kind, o.Op, o.ID, o.err)
+				}
+			}
 			if err != nil && !errors.Is(err, engine.ErrUndelivered) {
 				rt.Errorf("Run: %v", err)
 			}
@@ -183,7 +190,7 @@ func (w *weather) fault(ctx context.Context, batches []engine.Batch) (int, error
 	case "blocked":
 		return 0, engine.Blocked(errors.New("no such table"))
 	}
-	err := each(batches, func(i, j int, m engine.Message) error {
+	refuse := func(i, j int, m engine.Message) error {
 		switch {
 		case s.mood != "refuses" && m.Op == "bad":
 			return engine.Reject(i, j, errors.New("too long"))
@@ -191,7 +198,13 @@ func (w *weather) fault(ctx context.Context, batches []engine.Batch) (int, error
 			return engine.Permanent(errors.New("too long"))
 		}
 		return nil
-	})
+	}
+	err := each(batches, refuse)
+	for i, b := range batches {
+		if err == nil && b.Final != nil {
+			err = refuse(i, len(b.Messages), *b.Final)
+		}
+	}
 	if err == nil && s.mood == "stuck" { // once the bad ones are out of the way
 		err = each(batches, func(_, _ int, m engine.Message) error {
 			if m.Op == "stuck" {
