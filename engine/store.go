@@ -60,7 +60,7 @@ func (w *writer) store(spans []span) bool {
 				continue
 			}
 		case IsPermanent(err) && count == 1:
-			w.refuse(w.only(), err)
+			w.refuse(w.places[0], err)
 			continue
 		case IsPermanent(err):
 		default:
@@ -178,15 +178,6 @@ func (w *writer) rejected(err error) (span, error) {
 		why = Permanent(why)
 	}
 	return span{w.places[r.Batch].d, at, at + 1}, why
-}
-
-// only finds the one message that the batches hold.
-func (w *writer) only() span {
-	p := w.places[0]
-	if len(w.batches[0].Messages) == 0 {
-		return span{p.d, p.hi - 1, p.hi}
-	}
-	return span{p.d, p.lo, p.lo + 1}
 }
 
 // refuse notes that a message is refused for good. Where too many are in a row, it
