@@ -33,7 +33,7 @@ func TestAmbiguousCommit(t *testing.T) {
 	dsn := mariadbtest.DSN(t)
 	p, through := newProxy(t, dsn)
 	s, db := opened(t, config(through)), mariadbtest.DB(t, dsn)
-	const rounds = 100
+	const rounds = 50
 	for r := range rounds {
 		p.meddle(func() bool { return true })
 		_, err := s.Write(t.Context(), round(r))

@@ -36,10 +36,22 @@ func (w *writer) write(ctx context.Context, batches []engine.Batch, limit int) (
 	w.group.Load(batches, time.Now())
 	w.group.Sort()
 	results, err := w.transaction(ctx, w.insertAll)
-	for try := 0; errors.Is(err, errSlow) && !errors.Is(err, errLost) && try < 10; try++ {
+	for try := 0; again(err) && try < maxTries; try++ {
 		results, err = w.transaction(ctx, w.insertNew)
 	}
 	return results, err
+}
+
+// maxTries bounds how often a group is tried again at once.
+const maxTries = 10
+
+// again tells whether the group is to be tried once more, at once: rows were
+// there, or another server was in the way. Servers that write the same messages
+// at the same time can end in a deadlock although all keep the order of the keys:
+// when one rolls back its fast path, those that wait for its rows are left with
+// locks on the gaps where these were.
+func again(err error) bool {
+	return (errors.Is(err, errSlow) || number(err) == 1213) && !errors.Is(err, errLost)
 }
 
 // transaction stores the messages with insert, then the rows of the streams. It
