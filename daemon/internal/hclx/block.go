@@ -48,7 +48,7 @@ func (b *Block) Report(err error) {
 	for _, e := range Flatten(err) {
 		var option *engine.OptionError
 		if !errors.As(e, &option) {
-			b.source.fail(b.place(nil), e.Error(), "")
+			b.source.fail(b.place(nil), b.redact(e.Error()), "")
 			continue
 		}
 		b.ReportOption(option)
@@ -62,15 +62,21 @@ func (b *Block) ReportOption(e *engine.OptionError) {
 	if a != nil && a.failed {
 		return
 	}
-	problem := e.Problem
-	if a != nil && a.hidden && a.field.Kind() == reflect.String {
-		problem = Redact(problem, a.field.String())
-	}
 	name := e.Option
 	if at := holder.place(a); at.Start.Line > 0 {
 		_, name, _ = cutLast("."+name, ".") // the place shows which block it is
 	}
-	b.source.fail(holder.place(a), name+": "+problem, "")
+	b.source.fail(holder.place(a), name+": "+holder.redact(e.Problem), "")
+}
+
+// redact takes out of a text what errors must not quote.
+func (b *Block) redact(text string) string {
+	for _, a := range b.attrs {
+		if a.hidden && a.field.Kind() == reflect.String {
+			text = Redact(text, a.field.String())
+		}
+	}
+	return text
 }
 
 // place is that of a, or of the block's header, or of the whole configuration.

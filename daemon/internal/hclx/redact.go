@@ -10,12 +10,16 @@ import (
 // mask stands for a secret.
 const mask = "********"
 
+// leastSecret is how long a secret is at the least. To take shorter ones out would
+// leave no word readable.
+const leastSecret = 3
+
 // Redact takes secrets out of a text: each as a whole, and the password in one
 // of the form user:password@somewhere.
 func Redact(text string, secrets ...string) string {
 	for _, s := range secrets {
 		for _, part := range []string{s, password(s)} {
-			if part != "" {
+			if len(part) >= leastSecret {
 				text = strings.ReplaceAll(text, part, mask)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -24,7 +25,10 @@ type span struct {
 func (s *Source) show(line string, offset, start, end int) (shown string, from, to int, whole bool) {
 	var hidden []span
 	if s.parsed {
-		hidden = s.hidden()
+		if s.masked == nil {
+			s.masked = s.hidden()
+		}
+		hidden = s.masked
 	} else {
 		hidden = []span{{offset + s.safeUntil(line), offset + len(line), mask}}
 	}
@@ -53,8 +57,11 @@ func (s *Source) show(line string, offset, start, end int) (shown string, from, 
 		if i == len(line) {
 			break
 		}
-		_, n := utf8.DecodeRuneInString(line[i:])
-		out.WriteString(strings.ToValidUTF8(line[i:i+n], "?"))
+		r, n := utf8.DecodeRuneInString(line[i:])
+		if r == utf8.RuneError || unicode.IsControl(r) && r != '\t' {
+			r = '?' // the terminal shall not obey it
+		}
+		out.WriteRune(r)
 		i += n
 	}
 	shown = strings.TrimRight(out.String(), " \t")

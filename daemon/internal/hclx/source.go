@@ -23,6 +23,7 @@ type Source struct {
 
 	parsed bool               // src has no syntax error
 	plain  map[hcl.Range]bool // expressions that may be shown
+	masked []span             // what hidden gave
 	words  Vocabulary         // what may be shown where src has a syntax error
 	diags  hcl.Diagnostics
 	eval   *hcl.EvalContext
