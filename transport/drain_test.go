@@ -141,6 +141,7 @@ func TestNoConnectionsBeforeAndAfter(t *testing.T) {
 		t.Errorf("in the drain: %d", rec.status)
 	}
 	s.router.Release()
+	c.expectClose(websocket.StatusGoingAway)
 	s.waitServed()
 	if err := w.Serve(context.Background(), s.router); err == nil {
 		t.Error("served twice")

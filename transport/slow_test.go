@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -230,12 +232,31 @@ func TestFlushOfEverythingCountsAgainstControls(t *testing.T) {
 	})
 }
 
+// dialSmall connects with little room in the kernel for what is not read.
+func (s *server) dialSmall() *client {
+	s.t.Helper()
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+			return raw.Control(func(fd uintptr) {
+				_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10)
+			})
+		}}
+		return d.DialContext(ctx, network, addr)
+	}}
+	conn, _, err := websocket.Dial(s.ctx, s.URL(), &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.CloseNow() })
+	return &client{s.t, s.ctx, conn, nil}
+}
+
 // Real sockets: the memory for clients that never read stays flat.
 func TestSlowReadersMemory(t *testing.T) {
-	s := serve(t, func(c *WebSocketConfig) { c.WriteTimeout = 2 * time.Second })
-	const n = 20
+	s := serve(t, func(c *WebSocketConfig) { c.WriteTimeout = time.Second })
+	const n = 5
 	for range n {
-		c := s.dial("?client=a")
+		c := s.dialSmall()
 		go func() {
 			frame := []byte(strings.Repeat("?\n", 50_000))
 			for c.conn.Write(c.ctx, websocket.MessageText, frame) == nil {

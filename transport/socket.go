@@ -27,6 +27,10 @@ type socket struct {
 // maxCorked is how much is kept before it is sent all the same.
 const maxCorked = 64 << 10
 
+// closeFrame is the first byte of a close frame. One is never kept: the library
+// closes the socket when it has written it.
+const closeFrame = 0x88
+
 func (s *socket) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	if n > 0 {
@@ -40,7 +44,7 @@ func (s *socket) Read(p []byte) (int, error) {
 func (s *socket) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.corked && len(s.buf)+len(p) <= maxCorked {
+	if s.corked && len(s.buf)+len(p) <= maxCorked && (len(p) == 0 || p[0] != closeFrame) {
 		s.buf = append(s.buf, p...)
 		return len(p), nil
 	}

@@ -84,7 +84,7 @@ func (instant) Route(_ context.Context, m engine.Message, p engine.Producer) err
 // A million ids over one connection: memory stays bounded, and every id is acked.
 func TestMillionIDs(t *testing.T) {
 	n := 1_000_000
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		n = 100_000
 	}
 	w, err := ListenWebSocket(testConfig())

@@ -102,9 +102,9 @@ func (c testCase) check(t testing.TB, s Subject) {
 
 	k.router.Unblock()
 	k.router.Release()
+	k.vanish() // a sender that does not read may be waited for, for a while
 	end()
 	k.returned()
-	k.vanish()
 	if err := goleak.Find(leaks); err != nil {
 		k.broken("after Serve: %v", err)
 	}
