@@ -36,8 +36,8 @@ func watchSignals(parent context.Context, log hclog.Logger) (context.Context, *s
 					log.Warn("second signal: exiting at once", "signal", s.String())
 					os.Exit(exitFailed)
 				}
-				log.Info("signal received: draining", "signal", s.String())
 				cancel()
+				log.Info("signal received: draining", "signal", s.String())
 			case <-quit:
 				return
 			}
