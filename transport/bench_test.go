@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +21,6 @@ func newBenchConn(b *testing.B, r engine.Router) *conn {
 
 // held is a router that settles when it is told to.
 type held struct {
-	mu sync.Mutex
 	ms []engine.Message
 	p  engine.Producer
 }
@@ -101,7 +99,9 @@ func BenchmarkSocket(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.N*per)/b.Elapsed().Seconds(), "messages/s")
 			cancel()
-			<-served
+			if err := <-served; err != nil {
+				b.Fatal(err)
+			}
 			_ = conn.CloseNow()
 		})
 	}

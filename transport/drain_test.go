@@ -40,8 +40,8 @@ func TestDrainTellsEverything(t *testing.T) {
 	busy.send(`{"id":1,"seq":2}`) // read, and not routed
 	s.waitGone(1)
 	select {
-	case <-s.served:
-		t.Fatal("Serve returned with messages outstanding")
+	case err := <-s.served:
+		t.Fatal("Serve returned with messages outstanding: ", err)
 	default:
 	}
 	s.router.Settle("1", 1, nil)
@@ -107,7 +107,7 @@ func TestDrainWithHalfARequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if _, err := c.Write([]byte("GET /ws HTTP/1.1\r\n")); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -80,7 +81,7 @@ func slowValues(frame []byte, at int) (values []jsontext.Value, next int, broken
 	for {
 		d := jsontext.NewDecoder(bytes.NewReader(frame[at:]), options...)
 		v, err := d.ReadValue()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil, len(frame), false
 		}
 		if err != nil {
@@ -165,10 +166,9 @@ func slowMessage(v jsontext.Value) (_ string, ok bool) {
 		m.data = data
 	}
 	id, given := fields["id"]
-	double = false
 	if !given && m.data[0] == '{' {
-		var inner map[string]jsontext.Value
-		if inner, double, ok = slowObject(m.data); !ok || double {
+		inner, double, ok := slowObject(m.data)
+		if !ok || double {
 			return "", false
 		}
 		id, given = inner["id"]

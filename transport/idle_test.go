@@ -53,5 +53,7 @@ func BenchmarkIdleConnection(b *testing.B) {
 		_ = c.CloseNow()
 	}
 	cancel()
-	<-served
+	if err := <-served; err != nil {
+		b.Fatal(err)
+	}
 }

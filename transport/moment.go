@@ -84,7 +84,7 @@ func parseUnix(text []byte) (time.Time, string) {
 	}
 	var sec, nsec int64
 	whole := point - scale // the digits of whole seconds
-	for i := 0; i < whole; i++ {
+	for i := range whole {
 		sec *= 10
 		if i < n {
 			sec += int64(digits[i])

@@ -1,6 +1,8 @@
 package transporttest
 
 import (
+	"errors"
+
 	"github.com/ingestd/ingestd/engine"
 )
 
@@ -60,7 +62,7 @@ func (r *Router) work() {
 				for i := range run {
 					if e := r.outcome(run[i].message); i == 0 {
 						err = e
-					} else if e != err {
+					} else if !errors.Is(e, err) {
 						// A run shares its outcome: the others come next.
 						r.giveBack(run[i:])
 						run = run[:i]
