@@ -1,0 +1,132 @@
+package docs_test
+
+import (
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// setting is a row of the tables in configuration.md.
+type setting struct{ name, value, values string }
+
+var settingRow = regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| (.*?) \\| (.*?) \\|")
+
+func settings(t *testing.T) []setting {
+	t.Helper()
+	var all []setting
+	for _, m := range settingRow.FindAllStringSubmatch(read(t, "docs/configuration.md"), -1) {
+		all = append(all, setting{m[1], strings.Trim(m[2], "`"), m[3]})
+	}
+	return all
+}
+
+const dsn = "--set=sink.mysql.dsn=user:password@tcp(host:3306)/database"
+
+// check runs ingestd check.
+func check(args ...string) (string, error) {
+	out, err := exec.Command(program, append([]string{"check"}, args...)...).CombinedOutput()
+	return string(out), err
+}
+
+// Every setting that the program has is in the tables, with its default, and no
+// other.
+func TestSettings(t *testing.T) {
+	t.Chdir(t.TempDir()) // there is no config.hcl
+	have := map[string]string{}
+	for _, args := range [][]string{{"--set=sink=sqlite"}, {"--set=sink=mysql", dsn}, {"--set=sink=stdout"}} {
+		out, err := check(args...)
+		if err != nil {
+			t.Fatalf("check %v: %v\n%s", args, err, out)
+		}
+		block := ""
+		for line := range strings.Lines(out) {
+			line = strings.TrimSpace(line)
+			name, value, assigns := strings.Cut(line, "=")
+			switch {
+			case strings.HasPrefix(line, "#"):
+			case strings.HasSuffix(line, "{"):
+				block = strings.Join(strings.Fields(strings.NewReplacer(`"`, " ", "{", "").Replace(line)), ".") + "."
+			case line == "}":
+				block = ""
+			case assigns:
+				have[block+strings.TrimSpace(name)] = strings.TrimSpace(value)
+			}
+		}
+	}
+	have["sink.mysql.dsn"] = "required"
+	shown := map[string]bool{}
+	for _, s := range settings(t) {
+		if shown[s.name] {
+			t.Errorf("%s is shown twice", s.name)
+		}
+		shown[s.name] = true
+		if value, ok := have[s.name]; !ok {
+			t.Errorf("there is no setting %s", s.name)
+		} else if value != s.value {
+			t.Errorf("the default of %s is %s, not %s", s.name, value, s.value)
+		}
+	}
+	for name := range have {
+		if !shown[name] {
+			t.Errorf("%s is not shown", name)
+		}
+	}
+}
+
+var (
+	atLeast = regexp.MustCompile(`^at least (\d+)([KMG]?i?B?)$`)
+	between = regexp.MustCompile(`^(\d+)([KMG]?i?B?) to (\d+)([KMG]?i?B?)$`)
+	oneOf   = regexp.MustCompile("^(`[a-z]+` ?)+$")
+)
+
+// What the tables say of values is so: the least and the greatest are taken, the
+// next ones are not.
+func TestRanges(t *testing.T) {
+	tried := 0
+	for _, s := range settings(t) {
+		var good, bad []string
+		switch m, n := atLeast.FindStringSubmatch(s.values), between.FindStringSubmatch(s.values); {
+		case m != nil:
+			good, bad = []string{m[1] + m[2]}, []string{next(m[1], -1) + m[2]}
+		case n != nil:
+			good = []string{n[1] + n[2], n[3] + n[4]}
+			bad = []string{next(n[1], -1) + n[2], next(n[3], +1) + n[4]}
+		case s.values == "more than 0":
+			good, bad = []string{"1ms"}, []string{"0s", "-1s"}
+		case s.values == "0 or more":
+			good, bad = []string{"0s"}, []string{"-1s"}
+		case oneOf.MatchString(s.values):
+			good, bad = strings.Fields(strings.ReplaceAll(s.values, "`", "")), []string{"something"}
+		default:
+			continue
+		}
+		tried++
+		try := func(value string) (string, error) {
+			args := []string{"--set=" + s.name + "=" + value}
+			if strings.HasPrefix(s.name, "sink.mysql.") {
+				args = append(args, dsn)
+			}
+			return check(args...)
+		}
+		for _, value := range good {
+			if out, err := try(value); err != nil {
+				t.Errorf("%s = %s is refused:\n%s", s.name, value, out)
+			}
+		}
+		for _, value := range bad {
+			if _, err := try(value); err == nil {
+				t.Errorf("%s = %s is taken", s.name, value)
+			}
+		}
+	}
+	if tried < 20 {
+		t.Errorf("only %d settings have a range that this test can read", tried)
+	}
+}
+
+func next(number string, by int) string {
+	n, _ := strconv.Atoi(number)
+	return strconv.Itoa(n + by)
+}
