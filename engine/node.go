@@ -36,18 +36,14 @@ const (
 
 var nodes [classes]sync.Pool
 
-func init() {
-	for c := range nodes {
-		nodes[c].New = func() any { return &node{class: c, buf: make([]byte, minBuf<<c)} }
-	}
-}
-
 // newNode copies m and its data. The ID is left to the lane, which has a string
 // of its own.
 func newNode(m *Message, p Producer) *node {
 	var n *node
 	if c := bits.Len(uint(max(len(m.Data), 1)-1) / minBuf); c < classes {
-		n = nodes[c].Get().(*node)
+		if n, _ = nodes[c].Get().(*node); n == nil {
+			n = &node{class: c, buf: make([]byte, minBuf<<c)}
+		}
 	} else {
 		n = &node{class: classes, buf: make([]byte, len(m.Data))}
 	}

@@ -45,7 +45,6 @@ func TestNumbersAscendOverRestartsAndClockSteps(t *testing.T) {
 			last = seq
 		}
 		// A clock that is set back.
-		n, _ = open(t, dir, 0)
 		c = &clock{start: time.Now().Add(-100 * time.Hour)}
 		n, err := openNumbers(dir, 0, c)
 		if err != nil {

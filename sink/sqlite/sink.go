@@ -143,12 +143,16 @@ func (s *Sink) Write(ctx context.Context, batches []engine.Batch) ([]engine.Resu
 	return results, classify(ctx, err)
 }
 
-// Close moves the log into the database and closes it.
+// Close moves the log into the database and closes it. Where another process is in
+// the way it does not wait long: the log stays, and whoever opens the database next
+// reads it.
 func (s *Sink) Close() error {
 	var errs []error
 	if w := <-s.writer; w != nil {
-		_, err := w.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)")
-		errs = append(errs, err, w.conn.Close())
+		ctx := context.Background()
+		_, busy := w.conn.ExecContext(ctx, "PRAGMA busy_timeout(100)")
+		_, err := w.conn.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+		errs = append(errs, busy, err, w.conn.Close())
 	}
 	if err := errors.Join(append(errs, s.db.Close())...); err != nil {
 		return fmt.Errorf("close sqlite %s: %w", s.path, err)
