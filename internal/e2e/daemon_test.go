@@ -75,7 +75,8 @@ func startProgram(t *testing.T, path, dir string, args ...string) *daemon {
 		_ = d.cmd.Process.Kill()
 		<-d.ended
 		if t.Failed() {
-			t.Logf("ingestd said:\n%s", d.log())
+			lines := strings.Split(d.log(), "\n")
+			t.Logf("the last that ingestd said:\n%s", strings.Join(lines[max(0, len(lines)-40):], "\n"))
 		}
 	})
 	return d
@@ -248,4 +249,9 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("in vain: %s", what)
 		}
 	}
+}
+
+// idle tells whether no stream is live and nothing is pending.
+func idle(d *daemon) bool {
+	return strings.Contains(d.readyz(), ": 0 streams live, 0 messages pending,")
 }
