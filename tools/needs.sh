@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Finds what the tests need, and installs what is missing where it may: a C
-# compiler, for the race detector, and the MariaDB server, of which the tests start
-# one of their own. With INGEST_MYSQL_DSN set they use that server instead.
+# compiler, for the race detector; Python, for the script in the README; and the
+# MariaDB server, of which the tests start one of their own. With INGEST_MYSQL_DSN
+# set they use that server instead.
 set -euo pipefail
 
 have() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$1" >/dev/null; }
 
 missing=()
 have "${CC:-gcc}" || missing+=(gcc libc6-dev)
+have python3 || missing+=(python3)
 if [ -z "${INGEST_MYSQL_DSN:-}" ]; then
 	have mariadbd && have mariadb-install-db || missing+=(mariadb-server)
 fi
