@@ -14,7 +14,7 @@ import (
 
 // patience is how long a test waits for what is sure to come. It is no
 // measurement: only a program that hangs makes a test wait as long.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // long says that the long variants are wanted, as make long does.
 var long = os.Getenv("INGEST_LONG") != ""

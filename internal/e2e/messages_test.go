@@ -44,7 +44,7 @@ var badMessages = []badMessage{
 	{"code of another type", `{"id":"a","seq":5,"code":"1"}`, "bad_message", "a/5/-", false},
 	{"code too large", `{"id":17,"seq":5,"code":9223372036854775808}`, "bad_message", "17/5/-", false},
 	{"no time", `{"id":17,"seq":5,"time":"yesterday"}`, "bad_message", "17/5/-", false},
-	{"one of several", `{"id":17,"seq":1}{"id":17,"seq":2,"code":null}`, "bad_message", "17/2/1", false},
+	{"one of several", `{"id":17,"seq":1}{"id":17,"seq":2,"code":[]}`, "bad_message", "17/2/1", false},
 	{"an op that is not known", `{"op":"delete","id":17,"seq":6}`, "unknown_op", "17/6/-", false},
 	{"the same of several", `[{"op":"Report","id":"b"},{"op":"flush","id":17}]`, "unknown_op", "b/-/0", false},
 	{"what the database refuses", `{"id":"poison","seq":1}`, "rejected", "poison/1/-", false},
