@@ -40,7 +40,11 @@ func TestProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, os.Args[0], "--config", config,
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx, program, "--config", config,
 		"--set=transport.websocket.listen=127.0.0.1:0", "--set=admin.listen=")
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), asMain+"=1")
