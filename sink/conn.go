@@ -109,3 +109,14 @@ func endOfRows(err error) error {
 	}
 	return err
 }
+
+// Text is a text of an answer: a driver gives it as one or the other.
+func Text(v driver.Value) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	}
+	return ""
+}

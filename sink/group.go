@@ -95,43 +95,6 @@ func (g *Group) Refresh() {
 	}
 }
 
-// Results makes the Results of the Write: nil where they say nothing. rows gives
-// how many messages a stream holds after the Write, and lastSeq the last number
-// of a client in a stream. Each is called only where the engine asks for it.
-func (g *Group) Results(
-	rows func(id string) (int64, error), lastSeq func(id, client string) (int64, error),
-) ([]engine.Result, error) {
-	if !g.asked && len(g.Fresh) == len(g.Rows) {
-		return nil, nil
-	}
-	results := make([]engine.Result, len(g.Batches))
-	later := int64(0) // fresh messages of the stream in later batches
-	for i := len(g.Batches) - 1; i >= 0; i-- {
-		b := &g.Batches[i]
-		if i+1 < len(g.Batches) && g.Batches[i+1].ID != b.ID {
-			later = 0
-		}
-		r := &results[i]
-		r.Duplicates = g.dups[i]
-		if b.End != "" {
-			n, err := rows(b.ID)
-			if err != nil {
-				return nil, err
-			}
-			r.Rows = n - later
-		}
-		if b.Resume != "" {
-			n, err := lastSeq(b.ID, b.Resume)
-			if err != nil {
-				return nil, err
-			}
-			r.LastSeq = n
-		}
-		later += int64(len(b.Messages) - g.dups[i])
-	}
-	return results, nil
-}
-
 func zeroed[T any](s []T, n int) []T {
 	s = slices.Grow(s[:0], n)[:n]
 	clear(s)

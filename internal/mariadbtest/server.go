@@ -65,7 +65,7 @@ func (s *Server) install() error {
 	}
 	args := []string{
 		"--no-defaults", "--datadir=" + s.data(), "--auth-root-authentication-method=normal",
-		"--skip-test-db", "--skip-name-resolve",
+		"--skip-test-db", "--skip-name-resolve", "--tmpdir=" + s.dir,
 	}
 	out, err := exec.Command(program, append(args, asUser()...)...).CombinedOutput()
 	if err != nil {
@@ -86,6 +86,7 @@ func (s *Server) start() error {
 		"--port=" + strconv.Itoa(s.port),
 		"--bind-address=127.0.0.1",
 		"--skip-name-resolve",
+		"--tmpdir=" + s.dir, // a server that starts deletes the temporary tables of others
 		"--socket=" + filepath.Join(s.dir, "socket"),
 		"--pid-file=" + filepath.Join(s.dir, "pid"),
 		"--log-error=" + s.log(),

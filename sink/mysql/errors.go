@@ -16,6 +16,7 @@ import (
 	driver "github.com/go-sql-driver/mysql"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/sink"
 )
 
 // tooBigError says that a statement of several rows was too big for the server,
@@ -98,7 +99,7 @@ func blocked(err error) bool {
 // lost tells whether the connection is of no use after err. After an error of the
 // server it is, but for those with which the server goes away.
 func lost(err error) bool {
-	if errors.Is(err, errLost) || packetTooBig(err) {
+	if errors.Is(err, sink.ErrLost) || packetTooBig(err) {
 		return true
 	}
 	switch n := number(err); n {

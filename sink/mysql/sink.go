@@ -135,7 +135,7 @@ func (s *Sink) attempt(ctx context.Context, w **writer, batches []engine.Batch) 
 	}
 	(*w).conn.Discard()
 	*w = nil
-	if old && errors.Is(err, errBegin) && ctx.Err() == nil {
+	if old && errors.Is(err, sink.ErrBegin) && ctx.Err() == nil {
 		return s.attempt(ctx, w, batches)
 	}
 	return nil, err

@@ -49,7 +49,7 @@ func (w *writer) insertNew(ctx context.Context) error {
 			return nil
 		}
 		code, _ := v[4].(int64)
-		if !sink.Same(g.Message(r), text(v[3]), code, text(v[5])) {
+		if !sink.Same(g.Message(r), sink.Text(v[3]), code, sink.Text(v[5])) {
 			return engine.Reject(r.Batch, r.Message, engine.ErrConflict)
 		}
 		g.Stored(r)
@@ -107,7 +107,7 @@ func (w *writer) lookUp(
 		}
 		err := w.conn.Query(ctx, w.queries.selectMessages[n], w.args.Values(), func(v []driver.Value) error {
 			seq, _ := v[1].(int64)
-			return row(key{text(v[0]), seq, text(v[2])}, v)
+			return row(key{sink.Text(v[0]), seq, sink.Text(v[2])}, v)
 		})
 		if err != nil {
 			return err
@@ -115,15 +115,4 @@ func (w *writer) lookUp(
 		refs = refs[min(n, len(refs)):]
 	}
 	return nil
-}
-
-// text is a text of an answer.
-func text(v driver.Value) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case []byte:
-		return string(v)
-	}
-	return ""
 }

@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 
 	"github.com/ingestd/ingestd/engine"
@@ -66,24 +65,5 @@ func (w *writer) upsert(ctx context.Context, streams []sink.Stream) error {
 }
 
 func (w *writer) results(ctx context.Context) ([]engine.Result, error) {
-	one := func(query string, args ...any) (n int64, err error) {
-		w.args.Reset()
-		for _, arg := range args {
-			w.args.Add(arg)
-		}
-		err = w.conn.Query(ctx, query, w.args.Values(), func(v []driver.Value) error {
-			n, _ = v[0].(int64)
-			return nil
-		})
-		if err != nil {
-			err = fmt.Errorf("count: %w", err)
-		}
-		return n, err
-	}
-	return w.group.Results(
-		func(id string) (int64, error) { return one(w.queries.selectRows, id) },
-		func(id, client string) (int64, error) {
-			return one(w.queries.selectLastSeq, id, client, engine.FirstOwnSeq)
-		},
-	)
+	return w.group.Results(ctx, w.conn, &w.args, w.queries.selectRows, w.queries.selectLastSeq)
 }

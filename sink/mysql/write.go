@@ -10,17 +10,8 @@ import (
 	"github.com/ingestd/ingestd/sink"
 )
 
-var (
-	// errSlow says that the group is not as plain as the fast path wants it.
-	errSlow = errors.New("not all rows are new")
-
-	// errBegin says that not even the transaction could be begun.
-	errBegin = errors.New("begin")
-
-	// errLost marks a connection of which it is not sure that it is out of its
-	// transaction.
-	errLost = errors.New("connection given up")
-)
+// errSlow says that the group is not as plain as the fast path wants it.
+var errSlow = errors.New("not all rows are new")
 
 // maxStatement bounds a statement of several rows, where a quarter of the
 // server's max_allowed_packet does not: the driver keeps its buffer from one
@@ -51,41 +42,25 @@ const maxTries = 10
 // when one rolls back its fast path, those that wait for its rows are left with
 // locks on the gaps where these were.
 func again(err error) bool {
-	return (errors.Is(err, errSlow) || number(err) == 1213) && !errors.Is(err, errLost)
+	return (errors.Is(err, errSlow) || number(err) == 1213) && !errors.Is(err, sink.ErrLost)
 }
 
-// transaction stores the messages with insert, then the rows of the streams. It
-// rolls back after every error, since the server does so only after some.
-func (w *writer) transaction(ctx context.Context, insert func(context.Context) error) (_ []engine.Result, err error) {
-	tx, err := w.conn.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errBegin, err)
-	}
-	defer func() {
-		if err == nil {
-			return
+// transaction stores the messages with insert, then the rows of the streams, and
+// finds out what the engine asks for.
+func (w *writer) transaction(ctx context.Context, insert func(context.Context) error) (results []engine.Result, err error) {
+	err = w.conn.Transaction(ctx, func(ctx context.Context) error {
+		if err := insert(ctx); err != nil {
+			return err
 		}
-		// Where the context has ended, database/sql rolls back on a goroutine of
-		// its own, which nobody can wait for: it might meet the next transaction.
-		if e := tx.Rollback(); e != nil {
-			err = fmt.Errorf("%w (%w)", err, errLost)
+		w.group.Fold()
+		if err := w.writeStreams(ctx); err != nil {
+			return err
 		}
-	}()
-	if err = insert(ctx); err != nil {
-		return nil, err
-	}
-	w.group.Fold()
-	if err = w.writeStreams(ctx); err != nil {
-		return nil, err
-	}
-	results, err := w.results(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err = tx.Commit(); err != nil {
-		return nil, fmt.Errorf("commit: %w", err)
-	}
-	return results, nil
+		var err error
+		results, err = w.results(ctx)
+		return err
+	})
+	return results, err
 }
 
 // insertAll is the fast path: as many rows in as were sent.

@@ -136,7 +136,7 @@ func (s *Sink) Write(ctx context.Context, batches []engine.Batch) ([]engine.Resu
 	}
 	results, err := w.write(ctx, batches)
 	w.release()
-	if errors.Is(err, errLost) {
+	if errors.Is(err, sink.ErrLost) {
 		w.conn.Discard()
 		w = nil
 	}

@@ -19,10 +19,6 @@ var shapes = []int{50, 10, 1}
 // chunkBytes bounds what the texts of one statement take: the driver copies them.
 const chunkBytes = 4 << 20
 
-// errLost marks a connection of which it is not sure that it is out of its
-// transaction.
-var errLost = errors.New("connection given up")
-
 // errSlow says that the group is not as plain as the fast path wants it.
 var errSlow = errors.New("not all rows are new")
 
@@ -42,7 +38,7 @@ const selectMessage = "SELECT op, code, data FROM messages WHERE id = ? AND seq 
 func (w *writer) write(ctx context.Context, batches []engine.Batch) ([]engine.Result, error) {
 	w.group.Load(batches, time.Now())
 	results, err := w.transaction(ctx, w.insertAll)
-	if errors.Is(err, errSlow) && !errors.Is(err, errLost) {
+	if errors.Is(err, errSlow) && !errors.Is(err, sink.ErrLost) {
 		results, err = w.transaction(ctx, w.insertEach)
 	}
 	return results, err
@@ -53,38 +49,22 @@ func (w *writer) release() {
 	w.args.Release()
 }
 
-// transaction stores the messages with insert, then the rows of the streams.
-func (w *writer) transaction(ctx context.Context, insert func(context.Context) error) (_ []engine.Result, err error) {
-	tx, err := w.conn.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, fmt.Errorf("begin: %w", err)
-	}
-	defer func() {
-		if err == nil {
-			return
+// transaction stores the messages with insert, then the rows of the streams, and
+// finds out what the engine asks for.
+func (w *writer) transaction(ctx context.Context, insert func(context.Context) error) (results []engine.Result, err error) {
+	err = w.conn.Transaction(ctx, func(ctx context.Context) error {
+		if err := insert(ctx); err != nil {
+			return err
 		}
-		// Where the context has ended, database/sql rolls back on a goroutine of
-		// its own, which nobody can wait for: it might meet the next transaction.
-		// And after some errors, as of a full disk, SQLite has done so itself.
-		if e := tx.Rollback(); e != nil && !strings.Contains(e.Error(), "no transaction is active") {
-			err = fmt.Errorf("%w (%w)", err, errLost)
+		w.group.Fold()
+		if err := w.writeStreams(ctx); err != nil {
+			return err
 		}
-	}()
-	if err = insert(ctx); err != nil {
-		return nil, err
-	}
-	w.group.Fold()
-	if err = w.writeStreams(ctx); err != nil {
-		return nil, err
-	}
-	results, err := w.results(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err = tx.Commit(); err != nil {
-		return nil, fmt.Errorf("commit: %w", err)
-	}
-	return results, nil
+		var err error
+		results, err = w.results(ctx)
+		return err
+	})
+	return results, err
 }
 
 // insertAll is the fast path: as many rows in as were sent.
@@ -149,19 +129,8 @@ func (w *writer) same(ctx context.Context, m *engine.Message) (same bool, err er
 	w.args.Add(m.Client)
 	err = w.conn.Query(ctx, selectMessage, w.args.Values(), func(v []driver.Value) error {
 		code, ok := v[1].(int64)
-		same = ok && sink.Same(m, text(v[0]), code, text(v[2]))
+		same = ok && sink.Same(m, sink.Text(v[0]), code, sink.Text(v[2]))
 		return nil
 	})
 	return same, err
-}
-
-// text is a TEXT, or a BLOB that someone else put in its place.
-func text(v driver.Value) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case []byte:
-		return string(v)
-	}
-	return ""
 }
