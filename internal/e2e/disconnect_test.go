@@ -46,15 +46,20 @@ func TestDisconnectOfOneOfTwo(t *testing.T) {
 	status := func() string { return s.text("SELECT status FROM streams WHERE id = '17'") }
 	first, second := d.dial(""), d.dial("")
 	must(t, first.send(`{"id":17}`), first.mark(), second.send(`{"id":17}`), second.mark())
-	must(t, first.send(`{"id":"own"}`), first.mark())
-	first.cut()
-	eventually(t, "its own stream is done", func() bool {
-		return s.number("SELECT count(*) FROM streams WHERE id = 'own' AND status = 'done'") == 1
-	})
-	must(t, second.send(`{"id":17}`), second.flush())
-	if status() != "open" {
-		t.Errorf("the stream is %s", status())
+	for i := range 20 {
+		must(t, first.send(fmt.Sprintf(`{"id":"own %d"}`, i)))
 	}
+	must(t, first.mark())
+	first.cut()
+	eventually(t, "its own streams are done", func() bool {
+		return s.number("SELECT count(*) FROM streams WHERE id LIKE 'own %' AND status = 'done'") == 20
+	})
+	_, err := second.ask(`{"op":"flush","id":17}`, "flush")
+	must(t, err)
+	if status() != "open" {
+		t.Errorf("the stream is %s, though one of its senders is there", status())
+	}
+	must(t, second.send(`{"id":17}`), second.flush())
 	second.cut()
 	eventually(t, "the stream is done", func() bool { return status() == "done" })
 	third := d.dial("")
