@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -134,5 +135,26 @@ func TestGroupCarriesManyStreams(t *testing.T) {
 		if want := [][]int{{10}, {10, 10, 10, 10, 10}, {10, 10, 10, 10, 10}}; !reflect.DeepEqual(s.writes, want) {
 			t.Errorf("writes %v, want %v", s.writes, want)
 		}
+	})
+}
+
+// Durations may be as good as for ever.
+func TestLingerAndIdleTimeoutForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newStore(), func(o *engine.Options) {
+			o.BatchWait, o.IdleTimeout = math.MaxInt64, math.MaxInt64
+		})
+		time.Sleep(time.Second)
+		r.send("a", "1")
+		time.Sleep(time.Hour)
+		if n := r.store.count(); n != 0 {
+			t.Error("its linger is over")
+		}
+		r.route(engine.Message{Kind: engine.Flush, ID: "a"})
+		time.Sleep(time.Hour)
+		if n := r.Stats().Streams; n != 1 {
+			t.Errorf("%d streams", n)
+		}
+		r.end()
 	})
 }

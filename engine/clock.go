@@ -23,6 +23,14 @@ func (c *clock) init() {
 // now is monotonic: steps of the system's clock don't show in it.
 func (c *clock) now() int64 { return int64(time.Since(c.start)) }
 
+// after is the instant d after t. Some durations are as good as for ever.
+func after(t int64, d time.Duration) int64 {
+	if sum := t + int64(d); sum >= t {
+		return sum
+	}
+	return math.MaxInt64
+}
+
 // wakeBy sees to it that the clock looks again at t at the latest.
 func (c *clock) wakeBy(t int64) {
 	if t < c.due.Load() {
@@ -62,14 +70,14 @@ func (e *Engine) sweep(now int64) int64 {
 		s := &e.shards[i]
 		s.mu.Lock()
 		for l := s.collecting.front; l != nil; l = s.collecting.front {
-			if due := l.since + int64(o.BatchWait); due > now {
+			if due := after(l.since, o.BatchWait); due > now {
 				next = min(next, due)
 				break
 			}
 			s.close(l, &s.stats.Flushes.Linger)
 		}
 		for l := s.idle.front; l != nil; l = s.idle.front {
-			if due := l.since + int64(o.IdleTimeout); due > now {
+			if due := after(l.since, o.IdleTimeout); due > now {
 				next = min(next, due)
 				break
 			}

@@ -16,11 +16,12 @@ func (e *Engine) deliver(l *lane) {
 }
 
 // deliverLane hands what is ready to the lane's writer, waits for the outcome,
-// settles it, and waits out the backoff after a failure, until nothing is ready.
+// settles it, and waits out the backoff after a failure, until nothing is ready or
+// it is the turn of another lane.
 func (e *Engine) deliverLane(l *lane) {
 	d := e.newDelivery(l)
-	for {
-		if len(d.msgs) == 0 && !e.begin(d) {
+	for first := true; ; first = false {
+		if len(d.msgs) == 0 && !e.begin(d, first) {
 			e.release(d)
 			return
 		}
@@ -41,13 +42,16 @@ func (e *Engine) deliverLane(l *lane) {
 	}
 }
 
-// begin tells whether there is something ready. Flushes that nothing stands before
-// are settled without the sink.
-func (e *Engine) begin(d *delivery) bool {
+// begin tells whether there is something to deliver now. Flushes that nothing
+// stands before are settled without the sink.
+func (e *Engine) begin(d *delivery, first bool) bool {
 	l := d.lane
 	l.shard.mu.Lock()
 	defer l.shard.mu.Unlock()
 	if l.ready != nil {
+		if !first && l.writer.yield(l) {
+			return false
+		}
 		if l.head.Kind == Flush {
 			d.fetch(1, 0)
 			d.upto = 1
@@ -55,11 +59,17 @@ func (e *Engine) begin(d *delivery) bool {
 		return true
 	}
 	l.delivering = false
-	if l.openCount == 0 {
-		l.since = e.clock.now()
-		l.shard.idle.push(l)
-		e.clock.wakeBy(l.since + int64(e.opts.Load().IdleTimeout))
+	if l.openCount > 0 {
+		return false
 	}
+	o := e.opts.Load()
+	if e.streams.Load() > int64(o.MaxStreams) { // it was made for a control message
+		l.shard.retire(l)
+		return false
+	}
+	l.since = e.clock.now()
+	l.shard.idle.push(l)
+	e.clock.wakeBy(after(l.since, o.IdleTimeout))
 	return false
 }
 

@@ -57,12 +57,14 @@
 // The caller's goroutine does the rest: Route appends to the lane under the lock of
 // a shard of the table. A writer gives at most 4096 lanes a goroutine at a time,
 // besides those that wait out a backoff; the others wait in line, so that a million
-// lanes that get ready at once do not need a million stacks.
+// lanes that get ready at once do not need a million stacks. A lane that has been
+// written and has more ready goes to the end of that line, if there is one.
 //
 // # Locks
 //
-// Each is held for a few instructions, never across a blocking channel operation,
-// a write or a callback. Where two are held, they are taken in this order: the
-// queue of a writer, a shard, the turns of a writer. Only a search for what to
-// flush under pressure holds several shards, in the order of their numbers.
+// None is held across a blocking channel operation, a write or a callback, and all
+// but one for a few instructions: a writer holds its own, touching, while it works
+// on a group. Where two are held, they are taken in this order: touching, the queue
+// of a writer, a shard, the turns of a writer. Only a search for what to flush under
+// pressure holds several shards, in the order of their numbers.
 package engine

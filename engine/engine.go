@@ -163,6 +163,9 @@ func (e *Engine) drain() (hung bool) {
 	}
 	close(e.hung)
 	<-settled
+	for _, w := range e.writers {
+		w.expel()
+	}
 	return true
 }
 
@@ -238,6 +241,9 @@ func (e *Engine) Update(o Options) error {
 			l = next
 		}
 		s.mu.Unlock()
+	}
+	if e.room.waiting.Load() > 0 {
+		e.relieve(0) // the bound may be lower now
 	}
 	e.clock.wakeBy(0) // lingers and idle timeouts may end earlier now
 	return nil

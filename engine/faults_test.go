@@ -353,6 +353,57 @@ func TestDrainEndsEvenIfTheSinkHangs(t *testing.T) {
 	})
 }
 
+// A sink that comes back at the very moment at which it is given up.
+func TestDrainEndsAsTheSinkComesBack(t *testing.T) {
+	for i := range 30 {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStore()
+			s.fault = func(context.Context, []engine.Batch) (int, error) {
+				time.Sleep(35 * time.Second) // shutdown_timeout and hangGrace
+				return 0, nil
+			}
+			r := start(t, s, func(o *engine.Options) {
+				o.GroupSize, o.BatchSize, o.Writers = 10, 1, 1+i%3
+			})
+			for j := range 500 {
+				r.send(fmt.Sprint("id", j%50), fmt.Sprint(j))
+			}
+			r.stop()
+			if err := <-r.result; !errors.Is(err, engine.ErrUndelivered) {
+				t.Errorf("Run: %v", err)
+			}
+			time.Sleep(time.Minute)
+			if n := s.count(); n == 0 { // what was given up may be stored
+				t.Error("nothing is stored")
+			}
+			r.check()
+		})
+	}
+}
+
+// A drain that gives up nothing but control messages: an end is kept and told of,
+// the others leave nothing behind.
+func TestDrainGivesUpControlMessages(t *testing.T) {
+	for kind, kept := range map[engine.Kind]int{
+		engine.Done: 1, engine.Disconnect: 0, engine.Resume: 0,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStore()
+			s.fault = func(context.Context, []engine.Batch) (int, error) { return 0, errDown }
+			dir := t.TempDir()
+			r := start(t, s, func(o *engine.Options) { o.DataDir = dir })
+			r.route(engine.Message{Kind: kind, ID: "a", Client: "phone"})
+			err := r.drain()
+			if errors.Is(err, engine.ErrUndelivered) != (kept > 0) {
+				t.Errorf("%v: Run: %v", kind, err)
+			}
+			if files, _ := filepath.Glob(filepath.Join(dir, "undelivered-*")); len(files) != kept {
+				t.Errorf("%v: files %v", kind, files)
+			}
+		})
+	}
+}
+
 func TestBackoffGrowsAndIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()

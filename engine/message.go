@@ -58,7 +58,7 @@ type Message struct {
 	Kind     Kind
 	ID       string    // the stream; 1 to MaxIDLen bytes of UTF-8, compared byte by byte
 	Seq      int64     // with ID and Client the key against duplicates; 0: the engine gives one
-	Client   string    // whose Seq it is; empty: the engine's own
+	Client   string    // whose Seq it is; up to MaxClientLen bytes of UTF-8; empty: the engine's own
 	Op       string    // as the sender named it; stored
 	Code     int64     // the sender's own status code; stored
 	Time     time.Time // when the sender says it happened; UTC

@@ -28,6 +28,7 @@ const (
 	counterBits = 9
 	nodeBits    = 12
 	maxNode     = 1<<nodeBits - 1
+	maxMillis   = 1<<(62-nodeBits-counterBits) - 1
 
 	reserveAhead = 10_000 // milliseconds that are reserved at a time
 	reserveEvery = 5 * time.Second
@@ -89,7 +90,7 @@ func readNumbers(path string) (node, mark int64, err error) {
 		return 0, 0, fmt.Errorf("read the high-water mark of numbers: %w", err)
 	}
 	_, err = fmt.Sscanf(string(text), "ingestd numbers 1\nnode %d\nreserved %d\n", &node, &mark)
-	if err != nil || node < 1 || node > maxNode || mark < 0 {
+	if err != nil || node < 1 || node > maxNode || mark < 0 || mark > maxMillis {
 		return 0, 0, fmt.Errorf("read the high-water mark of numbers: %s is damaged: "+
 			"delete it if this machine's clock is right and has not been set back", path)
 	}

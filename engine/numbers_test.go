@@ -106,7 +106,7 @@ func TestNumbersOfNodesDiffer(t *testing.T) {
 }
 
 func TestDamagedNumbersFile(t *testing.T) {
-	for _, content := range []string{"", "x", "ingestd numbers 1\nnode 0\nreserved 1\n", "ingestd numbers 2\nnode 1\nreserved 1\n"} {
+	for _, content := range []string{"", "x", "ingestd numbers 1\nnode 0\nreserved 1\n", "ingestd numbers 2\nnode 1\nreserved 1\n", "ingestd numbers 1\nnode 1\nreserved 9000000000000000000\n"} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "numbers"), []byte(content), 0o600); err != nil {
 			t.Fatal(err)

@@ -99,9 +99,13 @@ func (r *room) resize(limit int64) {
 	r.give(0)
 }
 
+// fitAlone takes c, more than the bound allows since that was lowered, while
+// nothing else is pending: whoever is in line already is not left there.
+func (r *room) fitAlone(c int64) bool { return c > r.max.Load() && r.used.CompareAndSwap(0, c) }
+
 // serve grants room to the first in line. r.mu is held.
 func (r *room) serve() {
-	for len(r.line) > 0 && r.fit(r.line[0].cost) {
+	for len(r.line) > 0 && (r.fit(r.line[0].cost) || r.fitAlone(r.line[0].cost)) {
 		close(r.line[0].granted)
 		r.leave(0)
 	}

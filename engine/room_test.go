@@ -47,6 +47,81 @@ func TestPressureFlushesTheOldest(t *testing.T) {
 	})
 }
 
+// Nobody in line waits for the linger of one who was in line before him, and
+// sends nothing more.
+func TestLineWaitsForNoLinger(t *testing.T) {
+	for name, route := range map[string]func(*running, *sync.WaitGroup){
+		"many small ones": func(r *running, all *sync.WaitGroup) {
+			for i := range 2000 {
+				all.Go(func() { r.send(fmt.Sprint("id", i), "1") })
+			}
+		},
+		"a large one": func(r *running, all *sync.WaitGroup) {
+			r.send("first", strings.Repeat("1", 60<<10))
+			all.Go(func() { r.send("small", strings.Repeat("1", 6<<10)) })
+			synctest.Wait()
+			all.Go(func() { r.send("large", strings.Repeat("1", 63<<10)) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStore()
+				s.fault = func(context.Context, []engine.Batch) (int, error) {
+					time.Sleep(time.Millisecond) // virtual
+					return 0, nil
+				}
+				r := start(t, s, func(o *engine.Options) {
+					o.MaxPending = 64 * engine.KiB
+					o.BatchWait = time.Hour
+				})
+				began := time.Now()
+				var all sync.WaitGroup
+				route(r, &all)
+				all.Wait()
+				if d := time.Since(began); d > time.Second {
+					t.Errorf("somebody waited for %v", d)
+				}
+				r.end()
+			})
+		})
+	}
+}
+
+// A message that waits for room and has got larger than max_pending does not block
+// the line.
+func TestUpdateBelowWhoWaitsForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		gate := make(chan struct{})
+		s.fault = hold(gate)
+		r := start(t, s, func(o *engine.Options) {
+			o.MaxPending = engine.MiB
+			o.BatchWait = time.Hour
+		})
+		r.send("written", strings.Repeat("1", 600<<10))
+		r.route(engine.Message{Kind: engine.Flush, ID: "written"})
+		r.send("open", strings.Repeat("1", 100<<10))
+		var all sync.WaitGroup
+		all.Go(func() { r.send("large", strings.Repeat("1", 500<<10)) })
+		synctest.Wait()
+		all.Go(func() { r.send("small", "1") })
+		synctest.Wait()
+		o := engine.DefaultOptions()
+		o.MaxPending = 64 * engine.KiB
+		o.BatchWait = time.Hour
+		if err := r.Update(o); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		close(gate)
+		all.Wait()
+		if d := time.Since(began); d > 0 {
+			t.Errorf("somebody waited for %v", d)
+		}
+		r.end()
+	})
+}
+
 func TestBackPressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
@@ -187,6 +262,8 @@ func TestMalformedMessages(t *testing.T) {
 			{ID: "a", Seq: -1},
 			{ID: "a", Kind: 99},
 			{ID: "a", Kind: engine.Resume},
+			{ID: "a", Client: strings.Repeat("x", 65)},
+			{ID: "a", Client: "\xff"},
 		} {
 			if err := r.try(context.Background(), m); !engine.IsPermanent(err) {
 				t.Errorf("%+v: %v", m, err)
@@ -223,6 +300,21 @@ func TestIdleStreamsAreForgotten(t *testing.T) {
 		synctest.Wait()
 		if n := r.Stats().Streams; n != 0 {
 			t.Errorf("%d streams after idle_timeout", n)
+		}
+		r.end()
+	})
+}
+
+// The lanes that control messages made are not kept beyond max_streams.
+func TestControlMessagesLeaveNoStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newStore(), func(o *engine.Options) { o.MaxStreams = 100 })
+		for i := range 10_000 {
+			r.route(engine.Message{Kind: engine.Flush, ID: fmt.Sprint("id", i)})
+		}
+		synctest.Wait()
+		if n := r.Stats().Streams; n > 100 {
+			t.Errorf("%d streams", n)
 		}
 		r.end()
 	})

@@ -32,6 +32,9 @@ func (e *Engine) Route(ctx context.Context, m Message, p Producer) error {
 		var freed <-chan struct{}
 		if err == nil {
 			if freed, err = e.accept(m.ID, n, c); err == nil && freed == nil {
+				if c > 0 && e.room.waiting.Load() > 0 {
+					e.relieve(0) // whoever is in line does not wait for the linger of m
+				}
 				return nil
 			}
 			e.room.give(c) // nobody holds room who waits for something else
@@ -76,6 +79,10 @@ func check(m *Message) error {
 		return fmt.Errorf("seq: must not be negative, not %d", m.Seq)
 	case m.Kind == Resume && m.Client == "":
 		return errors.New("client: a resume needs one")
+	case len(m.Client) > MaxClientLen:
+		return fmt.Errorf("client: must have at most %d bytes, not %d", MaxClientLen, len(m.Client))
+	case !utf8.ValidString(m.Client):
+		return errors.New("client: must be valid UTF-8")
 	}
 	if m.Received.IsZero() {
 		m.Received = time.Now().UTC()

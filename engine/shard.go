@@ -69,7 +69,7 @@ func (s *shard) add(l *lane, n *node, now int64, o *Options) {
 		l.remove()
 		l.since = now
 		s.collecting.push(l)
-		s.engine.clock.wakeBy(now + int64(o.BatchWait))
+		s.engine.clock.wakeBy(after(now, o.BatchWait))
 	}
 	switch {
 	case l.openCount >= o.BatchSize:

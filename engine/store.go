@@ -35,11 +35,10 @@ func (w *writer) store(spans []span) bool {
 			w.finish(spans, nil)
 			return true
 		}
+		w.touching.Unlock()
 		results, err := w.engine.write(w.batches)
-		select {
-		case <-w.engine.hung:
+		if !w.enter() {
 			return false
-		default:
 		}
 		place, why := w.rejected(err)
 		switch {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ingestd/ingestd/engine"
@@ -64,4 +65,31 @@ func TestMillionStreams(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// More streams than have a turn, each of which has more ready whenever it has been
+// written: all of them get to the sink nevertheless.
+func TestBusyStreamsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const streams = 4200
+		s := newStore()
+		s.fault = func(context.Context, []engine.Batch) (int, error) {
+			time.Sleep(time.Second) // virtual
+			return 0, nil
+		}
+		r := start(t, s, func(o *engine.Options) { o.BatchSize, o.GroupSize = 1, 50_000 })
+		for range 20 {
+			for i := range streams {
+				r.send(fmt.Sprint("id", i), "1")
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		for i := range streams {
+			if id := fmt.Sprint("id", i); len(s.stored(id)) == 0 {
+				t.Errorf("%s was never written", id)
+				break
+			}
+		}
+		r.end()
+	})
 }

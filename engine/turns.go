@@ -25,12 +25,20 @@ func (w *writer) start(l *lane) {
 		w.spawn(l)
 		return
 	}
-	if w.last == nil {
-		w.first = l
-	} else {
-		w.last.behind = l
+	w.enqueue(l)
+}
+
+// yield puts l, which has had its turn and has more ready, behind those that wait
+// for theirs: a stream that never runs dry does not keep others from the sink. It
+// tells whether anybody waits.
+func (w *writer) yield(l *lane) bool {
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	if w.first == nil {
+		return false
 	}
-	w.last = l
+	w.enqueue(l)
+	return true
 }
 
 func (w *writer) spawn(l *lane) {
@@ -67,6 +75,15 @@ func (w *writer) resume() {
 	w.turn.Lock()
 	w.taken++
 	w.turn.Unlock()
+}
+
+func (w *writer) enqueue(l *lane) {
+	if w.last == nil {
+		w.first = l
+	} else {
+		w.last.behind = l
+	}
+	w.last = l
 }
 
 func (w *writer) dequeue() *lane {

@@ -34,20 +34,39 @@ func (e *Engine) giveUp() error {
 		}
 		s.mu.Unlock()
 	}
-	path, err := e.keepUndelivered()
+	keep, ends := false, 0 // a Done is no message, and is kept like one
+	for _, d := range e.leaving {
+		for i := range d.msgs {
+			switch d.msgs[i].Kind {
+			case Report:
+				keep = true
+			case Done:
+				keep = true
+				ends++
+			}
+		}
+	}
+	path, err := "", error(nil)
+	if keep {
+		path, err = e.keepUndelivered()
+	}
 	count := uint64(0)
 	for _, d := range e.leaving {
 		count += e.settleUndelivered(d)
 	}
-	switch {
-	case count == 0 && err == nil:
-		return nil // there were only control messages
-	case err != nil:
-		return fmt.Errorf("%d messages were not stored and are lost: keep them: %w", count, err)
-	case path == "":
-		return fmt.Errorf("%d messages: %w", count, ErrUndelivered)
+	what := fmt.Sprintf("%d messages", count)
+	if ends > 0 {
+		what += fmt.Sprintf(" and %d ends of streams", ends)
 	}
-	return fmt.Errorf("%d messages: %w: they are kept in %s", count, ErrUndelivered, path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s were not stored and are lost: keep them: %w", what, err)
+	case !keep:
+		return nil // there was only what nobody hears an answer to
+	case path == "":
+		return fmt.Errorf("%s: %w", what, ErrUndelivered)
+	}
+	return fmt.Errorf("%s: %w: they are kept in %s", what, ErrUndelivered, path)
 }
 
 func (e *Engine) settleUndelivered(d *delivery) (count uint64) {

@@ -26,6 +26,10 @@ type writer struct {
 	front, back *delivery
 	wake        chan struct{} // somebody came to the queue
 
+	// touching is held by the goroutine while it may touch deliveries, which is
+	// always but while it waits or is in Write. See enter.
+	touching sync.Mutex
+
 	// The rest belongs to the writer's goroutine.
 	group    []*delivery
 	spans    []span
@@ -67,8 +71,12 @@ func (w *writer) push(d *delivery) {
 func (w *writer) run(stop <-chan struct{}) {
 	for {
 		w.pace()
+		if !w.enter() {
+			return
+		}
 		w.gather()
 		if len(w.group) == 0 {
+			w.touching.Unlock()
 			select {
 			case <-w.wake:
 			case <-stop:
@@ -79,7 +87,29 @@ func (w *writer) run(stop <-chan struct{}) {
 		if !w.deliver() {
 			return
 		}
+		w.touching.Unlock()
 	}
+}
+
+// enter lets the writer's goroutine touch deliveries. Once the engine has given up
+// on a sink that hangs, the deliveries are no longer the writer's: then it returns
+// false.
+func (w *writer) enter() bool {
+	w.touching.Lock()
+	select {
+	case <-w.engine.hung:
+		w.touching.Unlock()
+		return false
+	default:
+		return true
+	}
+}
+
+// expel waits until the goroutine touches no delivery. hung is closed, so it will
+// touch none again.
+func (w *writer) expel() {
+	w.touching.Lock()
+	defer w.touching.Unlock()
 }
 
 // pace waits while the sink is taken for broken.
@@ -149,7 +179,8 @@ func (w *writer) promote() {
 }
 
 // deliver stores the group as far as that goes, and gives the deliveries back. It
-// returns false if the sink did not come back before the engine gave up on it.
+// returns false if the sink did not come back before the engine gave up on it; then
+// w.touching is not held any more.
 func (w *writer) deliver() bool {
 	slices.SortFunc(w.group, func(a, b *delivery) int { return cmp.Compare(a.lane.id, b.lane.id) })
 	w.spans = w.spans[:0]
