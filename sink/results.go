@@ -11,7 +11,9 @@ import (
 // Results makes the Results of the Write, within its transaction: nil where they
 // say nothing. selectRows gives how many messages a stream holds, by its id;
 // selectLastSeq the last number below another of a client, by the id, the client
-// and that number. Each is asked only where the engine wants to know.
+// and that number. Each is asked only where the engine wants to know, and once for
+// what batches next to each other want to know: a client that asks a thousand times
+// does not make a Write of a thousand queries.
 func (g *Group) Results(
 	ctx context.Context, c *Conn, args *Args, selectRows, selectLastSeq string,
 ) (results []engine.Result, err error) {
@@ -20,6 +22,8 @@ func (g *Group) Results(
 	}
 	results = make([]engine.Result, len(g.Batches))
 	later := int64(0) // fresh messages of the stream in later batches
+	var counted, found *engine.Batch
+	var count, last int64
 	for i := len(g.Batches) - 1; i >= 0; i-- {
 		b, r := &g.Batches[i], &results[i]
 		if i+1 < len(g.Batches) && g.Batches[i+1].ID != b.ID {
@@ -27,17 +31,22 @@ func (g *Group) Results(
 		}
 		r.Duplicates = g.dups[i]
 		if b.End != "" {
-			n, err := c.number(ctx, args, selectRows, b.ID)
-			if err != nil {
-				return nil, fmt.Errorf("count the messages of a stream: %w", err)
+			if counted == nil || counted.ID != b.ID {
+				counted = b
+				if count, err = c.number(ctx, args, selectRows, b.ID); err != nil {
+					return nil, fmt.Errorf("count the messages of a stream: %w", err)
+				}
 			}
-			r.Rows = n - later
+			r.Rows = count - later
 		}
 		if b.Resume != "" {
-			r.LastSeq, err = c.number(ctx, args, selectLastSeq, b.ID, b.Resume, engine.FirstOwnSeq)
-			if err != nil {
-				return nil, fmt.Errorf("find a client's last number: %w", err)
+			if found == nil || found.ID != b.ID || found.Resume != b.Resume {
+				found = b
+				if last, err = c.number(ctx, args, selectLastSeq, b.ID, b.Resume, engine.FirstOwnSeq); err != nil {
+					return nil, fmt.Errorf("find a client's last number: %w", err)
+				}
 			}
+			r.LastSeq = last
 		}
 		later += int64(len(b.Messages) - g.dups[i])
 	}

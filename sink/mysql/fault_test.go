@@ -244,3 +244,35 @@ func TestTwoServers(t *testing.T) {
 		t.Errorf("the rows of %d streams are right, not of %d", n, ids)
 	}
 }
+
+// A client that asks the same a hundred times in a group costs one query, not a
+// hundred, for which everybody else would wait.
+func TestRepeatedQuestions(t *testing.T) {
+	dsn := mariadbtest.DSN(t)
+	s, db := opened(t, config(dsn)), mariadbtest.DB(t, dsn)
+	var group []engine.Batch
+	for range 100 {
+		group = append(group,
+			engine.Batch{ID: "17", End: engine.EndOp, Final: &engine.Message{Kind: engine.Done, ID: "17"}},
+			engine.Batch{ID: "17", Resume: "phone-7"})
+	}
+	group[0].Messages = batch("17", 1, 3).Messages
+	executed := func() (n int) {
+		t.Helper()
+		var name string
+		if err := db.QueryRowContext(t.Context(), "SHOW GLOBAL STATUS LIKE 'Com_stmt_execute'").Scan(&name, &n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := executed()
+	results := write(t, s, group...)
+	if n := executed() - before; n > 20 {
+		t.Errorf("%d statements for one stream", n)
+	}
+	for i, r := range results {
+		if i%2 == 0 && r.Rows != 3 || i%2 == 1 && r.LastSeq != 3 {
+			t.Errorf("result %d is %+v", i, r)
+		}
+	}
+}
