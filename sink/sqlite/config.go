@@ -49,15 +49,11 @@ const (
 	journalLimit    = "67108864"
 )
 
-// dsn is the path as the driver takes it, whatever characters are in it, with
+// dsn is the absolute path as the driver takes it, whatever characters are in it, with
 // the settings of every connection. synchronous=FULL: a commit is on disk.
 // immediate: a transaction takes the write lock as it begins, and waits for it;
 // one that finds out later that it needs the lock fails at once.
-func dsn(path string) (string, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
+func dsn(abs string) string {
 	query := url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {
@@ -71,5 +67,5 @@ func dsn(path string) (string, error) {
 		},
 	}
 	uri := url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: query.Encode()}
-	return uri.String(), nil
+	return uri.String()
 }

@@ -109,6 +109,44 @@ func TestPoison(t *testing.T) {
 	}
 }
 
+// Nothing is taken for stored in a file that is not at its place any more: SQLite
+// alone would go on writing into it, and say that all is well.
+func TestFileIsGone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ingest.db")
+	s := open(t, path)
+	write(t, s, batch("17", 1, 3))
+	blocked := func(want string) {
+		t.Helper()
+		_, err := s.Write(t.Context(), []engine.Batch{batch("17", 4, 6)})
+		if !engine.IsBlocked(err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("is not blocked, with %q: %v", want, err)
+		}
+	}
+	rename := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename(path, path+".away")
+	blocked("was deleted or moved")
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Error("another file was made in its place")
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	blocked("was replaced")
+	rename(path+".away", path) // put back
+	write(t, s, batch("17", 4, 6))
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := count(t, reader(t, path), "SELECT messages FROM streams WHERE id = '17'"); n != 6 {
+		t.Errorf("%d messages, not 6", n)
+	}
+}
+
 // The log beside the database does not stay after Close.
 func TestCloseCheckpoints(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ingest.db")

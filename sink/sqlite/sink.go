@@ -18,7 +18,9 @@ import (
 // Sink stores batches in one SQLite database. It is made by [Open].
 type Sink struct {
 	path string
+	abs  string // path, wherever the program goes
 	db   *sql.DB
+	file os.FileInfo // which file that is
 
 	// writer holds the connection that writes, while nobody uses it. It is nil
 	// where the last one had to be given up.
@@ -52,18 +54,21 @@ func (s *Sink) open(ctx context.Context) error {
 	if err := checkPath(s.path); err != nil {
 		return engine.Blocked(err)
 	}
-	name, err := dsn(s.path)
-	if err != nil {
+	var err error
+	if s.abs, err = filepath.Abs(s.path); err != nil {
 		return err
 	}
-	connector, err := driver.NewConnector(name)
+	connector, err := driver.NewConnector(dsn(s.abs))
 	if err != nil {
 		return err
 	}
 	s.db = sql.OpenDB(connector)
 	w, err := s.connect(ctx)
 	if err == nil {
-		if err = openSchema(ctx, w.conn, migrations); err != nil {
+		if err = openSchema(ctx, w.conn, migrations); err == nil {
+			s.file, err = os.Stat(s.abs)
+		}
+		if err != nil {
 			_ = w.conn.Close()
 		}
 	}
@@ -89,6 +94,22 @@ func checkPath(path string) error {
 		return err
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a directory", dir)
+	}
+	return nil
+}
+
+// checkFile tells whether the file is still the one that was opened. SQLite itself
+// goes on writing into one that was deleted or replaced, where nobody finds it
+// again. Another one is not opened in its place: the log beside it may still be
+// that of the old one, and would be mixed into it.
+func (s *Sink) checkFile() error {
+	switch info, err := os.Stat(s.abs); {
+	case errors.Is(err, os.ErrNotExist):
+		return engine.Blocked(fmt.Errorf("the file %s was deleted or moved while it was open: put it back, or restart", s.abs))
+	case err != nil:
+		return engine.Blocked(err)
+	case !os.SameFile(info, s.file):
+		return engine.Blocked(fmt.Errorf("the file %s was replaced by another one while it was open: restart", s.abs))
 	}
 	return nil
 }
@@ -126,6 +147,9 @@ func (s *Sink) Write(ctx context.Context, batches []engine.Batch) ([]engine.Resu
 	}
 	defer func() { s.writer <- w }()
 	if err := sink.CheckAll(batches); err != nil {
+		return nil, err
+	}
+	if err := s.checkFile(); err != nil {
 		return nil, err
 	}
 	if w == nil {
