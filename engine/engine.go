@@ -26,6 +26,7 @@ type Engine struct {
 	writers []*writer
 	streams atomic.Int64
 	room    room
+	open    atomic.Int64 // what is in open batches, of what room bounds
 	numbers *numbers
 
 	deliveries sync.Pool // of *delivery
@@ -274,7 +275,7 @@ func (e *Engine) Health() Health {
 		h.Draining = true
 	default:
 	}
-	_, h.FullSince = e.room.want()
+	h.FullSince = e.room.since()
 	h.Failing, h.Blocked = e.health.state()
 	return h
 }

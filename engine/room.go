@@ -14,10 +14,10 @@ type room struct {
 	used    atomic.Int64
 	max     atomic.Int64
 	waiting atomic.Int64 // how many are in line
+	wanted  atomic.Int64 // by all in line
 
 	mu        sync.Mutex // guards what follows
 	line      []*waiter
-	wanted    int64 // by all in line
 	fullSince time.Time
 }
 
@@ -53,7 +53,7 @@ func (r *room) queue(c int64) *waiter {
 	// sees that somebody waits for it.
 	r.waiting.Add(1)
 	r.line = append(r.line, w)
-	r.wanted += c
+	r.wanted.Add(c)
 	r.serve()
 	return w
 }
@@ -113,7 +113,7 @@ func (r *room) serve() {
 
 // leave takes number i out of the line. r.mu is held.
 func (r *room) leave(i int) {
-	r.wanted -= r.line[i].cost
+	r.wanted.Add(-r.line[i].cost)
 	if i == 0 {
 		r.line[0] = nil
 		r.line = r.line[1:]
@@ -126,9 +126,9 @@ func (r *room) leave(i int) {
 	}
 }
 
-// want tells how much is wanted by those in line, and since when there is a line.
-func (r *room) want() (int64, time.Time) {
+// since tells since when there is a line; zero: there is none.
+func (r *room) since() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.wanted, r.fullSince
+	return r.fullSince
 }

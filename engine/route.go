@@ -123,25 +123,23 @@ func (e *Engine) takeRoom(ctx context.Context, c int64) error {
 // relieve flushes the oldest open batches until an eighth of MaxPending, and what
 // is wanted, is free or on its way to the sink.
 func (e *Engine) relieve(extra int64) {
+	limit := int64(e.opts.Load().MaxPending)
+	limit -= max(limit/8, min(e.room.wanted.Load()+extra, limit))
+	if e.open.Load() <= limit { // so it is mostly, while a slow sink fills the room
+		return
+	}
 	e.relieving.Lock()
 	defer e.relieving.Unlock()
-	limit := int64(e.opts.Load().MaxPending)
-	wanted, _ := e.room.want()
-	limit -= max(limit/8, min(wanted+extra, limit))
-
-	open := int64(0)
 	for i := range e.shards {
 		e.shards[i].mu.Lock()
-		open += e.shards[i].openCost
 	}
-	for open > limit {
+	for e.open.Load() > limit {
 		var oldest *lane
 		for i := range e.shards {
 			if l := e.shards[i].collecting.front; l != nil && (oldest == nil || l.since < oldest.since) {
 				oldest = l
 			}
 		}
-		open -= oldest.openCost
 		oldest.shard.close(oldest, &oldest.shard.stats.Flushes.Pressure)
 	}
 	for i := range e.shards {

@@ -22,7 +22,6 @@ type shard struct {
 	most       int // lanes since the map was made: tells when a new one is due
 	collecting laneList
 	idle       laneList
-	openCost   int64 // of all open batches
 	lastSeq    int64 // the last number given; lanes come and go, so it is kept here
 	stats      Stats // the counters of messages and flushes only
 }
@@ -61,7 +60,7 @@ func (s *shard) add(l *lane, n *node, now int64, o *Options) {
 	c := cost(&n.Message)
 	l.cost += c
 	l.openCost += c
-	s.openCost += c
+	s.engine.open.Add(c)
 	l.openData += int64(len(n.Data))
 	l.openCount++
 	s.stats.Accepted++
@@ -95,7 +94,7 @@ func flushesBy(k Kind, f *Flushes) *uint64 {
 func (s *shard) close(l *lane, reason *uint64) {
 	if l.openCount > 0 {
 		*reason++
-		s.openCost -= l.openCost
+		s.engine.open.Add(-l.openCost)
 		l.openCount, l.openData, l.openCost = 0, 0, 0
 	}
 	l.remove()

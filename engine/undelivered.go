@@ -139,8 +139,10 @@ func writeUndelivered(w io.Writer, m *Message) {
 	b = appendString(b, op)
 	b = append(b, `,"id":`...)
 	b = appendString(b, m.ID)
-	b = append(b, `,"seq":`...)
-	b = strconv.AppendInt(b, m.Seq, 10)
+	if m.Seq != 0 { // a Done may have none
+		b = append(b, `,"seq":`...)
+		b = strconv.AppendInt(b, m.Seq, 10)
+	}
 	b = append(b, `,"client":`...)
 	b = appendString(b, m.Client)
 	b = append(b, `,"time":"`...)

@@ -29,6 +29,9 @@ func checkUndelivered(t *testing.T, path string, want []engine.Message) {
 		t.Fatal(err)
 	}
 	lines := make(map[string][]line)
+	if bytes.Contains(content, []byte(`"seq":0`)) {
+		t.Error("a number that the wire does not take")
+	}
 	for dec := json.NewDecoder(bytes.NewReader(content)); ; {
 		var l line
 		if err := dec.Decode(&l); err == io.EOF {
