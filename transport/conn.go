@@ -21,6 +21,11 @@ import (
 // to take its last answers, and to close.
 const goodbye = 3 * time.Second
 
+// droppedPace is the time between two frames of a client that goes on sending in a
+// drain. They are read, for there may be a pong or a close behind them, and
+// dropped; the time that it takes belongs to what is still to be stored.
+const droppedPace = 100 * time.Millisecond
+
 // conn is one client. Its run goroutine reads, decodes and routes; a write
 // goroutine exists while there are answers; Spooled and Settled come from the
 // engine. mu is never held during Route.
@@ -81,11 +86,15 @@ func (c *conn) read() (websocket.StatusCode, string) {
 			buf.release(c.ws)
 			return websocket.StatusInvalidFramePayloadData, "text that is not UTF-8"
 		}
-		if c.begin() {
+		taken := c.begin()
+		if taken {
 			c.frame(buf.decoder, frame, valid)
 			c.finish()
 		}
 		buf.release(c.ws)
+		if !taken {
+			time.Sleep(droppedPace)
+		}
 	}
 }
 

@@ -94,6 +94,29 @@ func TestAnotherSenderKeepsTheStreamOpen(t *testing.T) {
 	}
 }
 
+// What was never taken is not ended: its sender has no stream here, and max_streams
+// would bound nothing if every refused id left an end behind.
+func TestDisconnectEndsNothingThatWasRefused(t *testing.T) {
+	s := serve(t, nil)
+	s.router.Refuse(func(m engine.Message) error {
+		if m.Kind == engine.Report {
+			return engine.ErrTooManyStreams
+		}
+		return nil
+	})
+	c := s.dial("")
+	c.send(`{"id":1,"seq":7}`)
+	c.expectError(codeTooManyStreams, `"retry":true,"id":1,"seq":7`)
+	_ = c.conn.CloseNow()
+	s.waitGone(0)
+	if ms := s.router.Messages(); len(ms) != 0 {
+		t.Error(kinds(ms))
+	}
+	if n := s.Stats().Held; n != 0 {
+		t.Errorf("%d streams are held", n)
+	}
+}
+
 func TestDisconnectKeep(t *testing.T) {
 	s := serve(t, func(c *WebSocketConfig) { c.OnDisconnect = DisconnectKeep })
 	s.router.Hold()

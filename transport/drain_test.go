@@ -85,6 +85,33 @@ func TestDrainAfterTheEngineClosed(t *testing.T) {
 	s.waitServed()
 }
 
+// A client that goes on sending is not read at full speed, only to drop it: the
+// drain needs the time.
+func TestDrainWithAFlood(t *testing.T) {
+	s := serve(t, nil)
+	s.router.Hold()
+	c := s.dial("")
+	c.send(`{"id":1,"seq":1}`)
+	s.waitMessages(1)
+	s.startDrain()
+	before := s.Stats().Frames
+	start := time.Now()
+	for range 200 {
+		c.send(`{"id":1}`)
+	}
+	s.eventually("some of it", func() bool { return s.Stats().Frames >= before+3 })
+	if took := time.Since(start); took < 2*droppedPace {
+		t.Errorf("3 frames were read within %v", took)
+	}
+	s.router.Release()
+	c.expect(`{"op":"ack","id":1,"seq":1}`)
+	c.expectClose(websocket.StatusGoingAway)
+	s.waitServed()
+	if ms := s.router.Messages(); len(ms) != 1 {
+		t.Error(kinds(ms))
+	}
+}
+
 // Silent and slow clients are given their seconds at the same time.
 func TestDrainWithSilentClients(t *testing.T) {
 	s := serve(t, nil)

@@ -25,9 +25,10 @@ type holdShard struct {
 // hold is one stream that has senders, or had some until a moment ago.
 //
 // open says that a report came after the last done. A sender of a report sets it
-// before and after Route, a sender of a done clears it before. So whichever of
-// the two the router takes last, a stream that is open is never taken for done;
-// one that is done may, where two connections race, be taken for open.
+// after Route has accepted that, and holds the stream until then; a sender of a
+// done clears it before Route. So whichever of the two the router takes last, a
+// stream that is open is never taken for done; one that is done may, where two
+// connections race, be taken for open. A report that is refused opens nothing.
 type hold struct {
 	id   string
 	open atomic.Bool

@@ -114,8 +114,8 @@ func (c *conn) hold(s *stream, kind engine.Kind) {
 		s.hold = x
 		c.mu.Unlock()
 	}
-	if open := kind == engine.Report; s.hold.open.Load() != open {
-		s.hold.open.Store(open)
+	if kind == engine.Done && s.hold.open.Load() {
+		s.hold.open.Store(false)
 	}
 }
 
