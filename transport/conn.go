@@ -93,7 +93,7 @@ func (c *conn) read() (websocket.StatusCode, string) {
 		}
 		buf.release(c.ws)
 		if !taken {
-			time.Sleep(droppedPace)
+			<-time.After(droppedPace)
 		}
 	}
 }
