@@ -3,6 +3,8 @@ package engine
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 // deliver is a lane's goroutine. It is made when a batch of the lane gets ready,
@@ -97,16 +99,15 @@ func (e *Engine) settle(d *delivery) {
 	stats.Duplicates += uint64(d.duplicates)
 	stats.Stored += uint64(reports - refused - int64(d.duplicates))
 	l.cost -= room
-	if l.freed != nil {
-		close(l.freed)
-		l.freed = nil
+	if l.cost <= int64(e.opts.Load().MaxPending)/16 {
+		l.wakeSenders()
 	}
 	l.shard.mu.Unlock()
 
 	d.runs(func(p Producer, ms []Message, r Result, err error) {
 		if err != nil {
-			e.log.Warn("message refused", "id", ms[0].ID, "seq", ms[0].Seq, "client", ms[0].Client,
-				"kind", ms[0].Kind, "error", err)
+			e.log.Warn("message refused", "id", hclog.Quote(ms[0].ID), "seq", ms[0].Seq,
+				"client", hclog.Quote(ms[0].Client), "kind", ms[0].Kind, "error", err)
 		}
 		if p != nil {
 			p.Settled(ms, r, err)

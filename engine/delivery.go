@@ -16,7 +16,9 @@ type delivery struct {
 	nodes []*node
 	msgs  []Message // those of nodes, next to each other
 
-	attempts   int // failures since something of it was stored
+	attempts   int  // failures since something of it was stored
+	suspect    bool // it failed alone
+	told       bool // and that was logged
 	failure    error
 	upto       int // the first upto messages are stored or refused
 	duplicates int // of these
@@ -137,9 +139,10 @@ func (d *delivery) forget() {
 // release gives d back to the engine. Slices that a busy stream made large are left to the
 // garbage collector.
 func (e *Engine) release(d *delivery) {
+	free := delivery{done: d.done, nodes: d.nodes, msgs: d.msgs, refusals: d.refusals, answers: d.answers}
 	if cap(d.msgs) > 32 {
-		d.nodes, d.msgs = nil, nil
+		free = delivery{done: d.done}
 	}
-	d.lane, d.next, d.failure, d.attempts = nil, nil, nil, 0
+	*d = free
 	e.deliveries.Put(d)
 }

@@ -241,6 +241,9 @@ func (e *Engine) Update(o Options) error {
 			}
 			l = next
 		}
+		for _, l := range s.lanes {
+			l.wakeSenders() // a share may be larger now
+		}
 		s.mu.Unlock()
 	}
 	if e.room.waiting.Load() > 0 {
@@ -277,5 +280,12 @@ func (e *Engine) Health() Health {
 	}
 	h.FullSince = e.room.since()
 	h.Failing, h.Blocked = e.health.state()
+	since, why := e.numbers.trouble()
+	if h.FullSince.IsZero() {
+		h.FullSince = since
+	}
+	if h.Failing == nil {
+		h.Failing = why
+	}
 	return h
 }

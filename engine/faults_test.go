@@ -62,7 +62,7 @@ func TestOutageLosesNothing(t *testing.T) {
 		}
 		time.Sleep(10 * time.Minute)
 		s.mu.Lock()
-		if calls > 2*(10*60+100) {
+		if calls > 2*(10*60+200) {
 			t.Errorf("%d attempts in 10 minutes", calls)
 		}
 		down = false
@@ -123,6 +123,60 @@ func TestBadStreamHoldsBackNobody(t *testing.T) {
 					r.send("late", fmt.Sprint(i))
 				}
 				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				if n := len(s.stored("late")); n != 10 {
+					t.Errorf("%d of the late stream are stored", n)
+				}
+				close(heal)
+				r.end()
+			})
+		})
+	}
+}
+
+// However many they are.
+func TestManyBadStreamsHoldBackNobody(t *testing.T) {
+	for _, share := range []int{100, 5, 2} {
+		t.Run(fmt.Sprintf("one in %d", share), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStore()
+				heal := make(chan struct{})
+				s.fault = func(_ context.Context, batches []engine.Batch) (int, error) {
+					select {
+					case <-heal:
+						return 0, nil
+					case <-time.After(time.Millisecond):
+					}
+					return 0, each(batches, func(_, _ int, m engine.Message) error {
+						if strings.HasPrefix(string(m.Data), "bad") {
+							return errDown
+						}
+						return nil
+					})
+				}
+				r := start(t, s, func(o *engine.Options) { o.Writers = 2 })
+				const streams = 2000
+				good := 0
+				for i := range streams {
+					data := "good"
+					if i%share == 0 {
+						data = "bad"
+					} else {
+						good += 10
+					}
+					for range 10 {
+						r.send(fmt.Sprint("id", i), data)
+					}
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if n := s.count(); n != good {
+					t.Errorf("%d of %d good ones are stored", n, good)
+				}
+				for i := range 10 {
+					r.send("late", fmt.Sprint(i))
+				}
+				time.Sleep(time.Second)
 				synctest.Wait()
 				if n := len(s.stored("late")); n != 10 {
 					t.Errorf("%d of the late stream are stored", n)

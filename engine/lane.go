@@ -25,7 +25,15 @@ type lane struct {
 	prev, next *lane
 	behind     *lane // who comes next for a turn
 
-	freed chan struct{} // closed when cost falls; nil: nobody waits for that
+	freed chan struct{} // closed when cost has fallen; nil: nobody waits for that
+}
+
+// wakeSenders lets those try again who wait for the stream's share.
+func (l *lane) wakeSenders() {
+	if l.freed != nil {
+		close(l.freed)
+		l.freed = nil
+	}
 }
 
 // push appends n to the open batch.

@@ -47,6 +47,8 @@ type numbers struct {
 
 	mu     sync.Mutex    // guards what follows
 	wanted int64         // the last millisecond that is waited for
+	since  time.Time     // since when somebody waits
+	failed error         // why the last try to reserve failed
 	raised chan struct{} // closed and replaced whenever limit is raised
 }
 
@@ -130,15 +132,28 @@ func (n *numbers) reserve(now int64) error {
 	mark := max(n.base+now/int64(time.Millisecond), n.wanted) + reserveAhead
 	n.mu.Unlock()
 	text := fmt.Sprintf("ingestd numbers 1\nnode %d\nreserved %d\n", n.node, mark)
-	if err := replaceFile(n.path, []byte(text)); err != nil {
-		return fmt.Errorf("reserve numbers: %w", err)
+	err := os.MkdirAll(filepath.Dir(n.path), 0o755)
+	if err == nil {
+		err = replaceFile(n.path, []byte(text))
 	}
 	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err != nil {
+		n.failed = fmt.Errorf("reserve numbers: %w", err)
+		return n.failed
+	}
 	n.limit.Store(mark)
+	n.since, n.failed = time.Time{}, nil
 	close(n.raised)
 	n.raised = make(chan struct{})
-	n.mu.Unlock()
 	return nil
+}
+
+// trouble tells since when senders wait for numbers, and why.
+func (n *numbers) trouble() (since time.Time, why error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.since, n.failed
 }
 
 // wait returns a channel that is closed once more numbers are reserved. That takes
@@ -148,6 +163,9 @@ func (n *numbers) wait(seq int64) <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.wanted = max(n.wanted, millis(seq))
+	if n.since.IsZero() {
+		n.since = time.Now()
+	}
 	select {
 	case n.short <- struct{}{}:
 	default:

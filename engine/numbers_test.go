@@ -86,6 +86,46 @@ func TestNumbersAreNotGivenBeforeTheyAreReserved(t *testing.T) {
 	})
 }
 
+// While the disk takes no mark, senders wait and Health says so; it mends itself.
+func TestNumbersCannotBeReserved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "data")
+		o := DefaultOptions()
+		o.DataDir = dir
+		e, err := New(nothing{}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(dir, nil, 0o600); err != nil { // in the way
+			t.Fatal(err)
+		}
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() { e.numbers.keepReserving(&e.clock, e.log, stop); close(stopped) }()
+		time.Sleep(time.Minute)
+		seq, ok := e.numbers.next(0, e.clock.now())
+		if ok {
+			t.Error("a number was given that is not reserved")
+		}
+		raised := e.numbers.wait(seq)
+		time.Sleep(time.Minute)
+		if h := e.Health(); h.Failing == nil || time.Since(h.FullSince) != time.Minute {
+			t.Errorf("health: %+v", h)
+		}
+		if err := os.Remove(dir); err != nil {
+			t.Fatal(err)
+		}
+		<-raised
+		if h := e.Health(); h != (Health{}) {
+			t.Errorf("health: %+v", h)
+		}
+		close(stop)
+		<-stopped
+	})
+}
+
 func TestNumbersOfNodesDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, c := open(t, "", 1)

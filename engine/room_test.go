@@ -208,6 +208,65 @@ func TestOneStreamMayHoldAnEighth(t *testing.T) {
 	})
 }
 
+// A large message finds its place among many small ones of its stream.
+func TestLargeMessageOfABusyStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.fault = func(context.Context, []engine.Batch) (int, error) {
+			time.Sleep(time.Millisecond)
+			return 0, nil
+		}
+		r := start(t, s, func(o *engine.Options) { o.MaxPending = 64 * engine.KiB })
+		stop := make(chan struct{})
+		var small sync.WaitGroup
+		for i := range 50 {
+			small.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						r.route(engine.Message{ID: "hot", Sender: fmt.Sprint(i)})
+					}
+				}
+			})
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		large := engine.Message{ID: "hot", Sender: "large", Data: []byte(strings.Repeat("1", 3<<10))}
+		if err := r.try(ctx, large); err != nil {
+			t.Errorf("Route: %v", err)
+		}
+		close(stop)
+		small.Wait()
+		r.end()
+	})
+}
+
+// Who waits for a stream's share hears of a larger one.
+func TestUpdateOfAShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		gate := make(chan struct{})
+		s.fault = hold(gate)
+		r := start(t, s, func(o *engine.Options) { o.MaxPending = 64 * engine.KiB })
+		var senders sync.WaitGroup
+		for i := range 100 {
+			senders.Go(func() { r.route(engine.Message{ID: "hot", Sender: fmt.Sprint(i)}) })
+		}
+		synctest.Wait()
+		if st := r.Stats(); st.Pending > 32 {
+			t.Errorf("%d are pending", st.Pending)
+		}
+		if err := r.Update(engine.DefaultOptions()); err != nil {
+			t.Error(err)
+		}
+		senders.Wait()
+		close(gate)
+		r.end()
+	})
+}
+
 func TestRejectWhenFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()

@@ -159,7 +159,7 @@ func (e *Engine) accept(id string, n *node, c int64) (<-chan struct{}, error) {
 		return nil, ErrClosed
 	}
 	l := s.lanes[id]
-	if l != nil && l.cost > 0 && l.cost+c > int64(o.MaxPending)/8 && c > 0 {
+	if l != nil && c > 0 && (l.freed != nil || l.cost > 0 && l.cost+c > int64(o.MaxPending)/8) {
 		return s.share(l, o)
 	}
 	if l == nil && e.streams.Add(1) > int64(o.MaxStreams) && n.Kind == Report {
@@ -183,8 +183,9 @@ func (e *Engine) accept(id string, n *node, c int64) (<-chan struct{}, error) {
 	return nil, nil
 }
 
-// share returns a channel that is closed once the stream has less pending: it has
-// its share. s.mu is held.
+// share returns a channel that is closed once the stream has much less pending: it
+// has its share. Until then all wait who bring more, or a large message would never
+// find its room among small ones. s.mu is held.
 func (s *shard) share(l *lane, o *Options) (<-chan struct{}, error) {
 	if l.openCount > 0 {
 		s.close(l, &s.stats.Flushes.Pressure)

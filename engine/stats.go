@@ -31,7 +31,7 @@ type Flushes struct {
 type Health struct {
 	Draining  bool
 	Blocked   error     // not nil: nothing can be stored until an operator acts
-	Failing   error     // not nil: the last Write failed transiently
+	Failing   error     // not nil: the last Write failed transiently, or the disk takes no numbers
 	FullSince time.Time // not zero: since when Route has had to make senders wait
 }
 

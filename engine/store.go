@@ -46,8 +46,7 @@ func (w *writer) store(spans []span) bool {
 			if w.finish(spans, results) > 0 {
 				w.engine.refusals.Store(0)
 			}
-			w.failures = 0
-			w.tries = w.allowed
+			w.failures, w.tries, w.stored = 0, w.allowed, true
 			w.engine.health.stored(w.engine.log)
 			return true
 		case w.engine.writing.Err() != nil: // given up
@@ -64,10 +63,16 @@ func (w *writer) store(spans []span) bool {
 		case IsPermanent(err):
 		default:
 			w.tries--
-			w.failures++
 			w.lastErr = err
 			w.engine.failed.Add(1)
-			w.engine.health.fail(w.engine.log, err)
+			d := alone(spans)
+			if d == nil || !d.suspect || w.broken() { // else it says nothing of the sink
+				w.failures++
+				w.engine.health.fail(w.engine.log, err)
+			}
+			if d != nil {
+				d.suspect = true
+			}
 			if count == 1 {
 				fail(spans, err)
 				return true
@@ -191,6 +196,21 @@ func (w *writer) refuse(at span, err error) bool {
 	}
 	at.d.refusals = append(at.d.refusals, refusal{at.lo, err})
 	return true
+}
+
+// alone gives the delivery that all the spans belong to that have not failed yet;
+// nil: there are several.
+func alone(spans []span) (only *delivery) {
+	for _, s := range spans {
+		if s.d.failure != nil || s.d == only {
+			continue
+		}
+		if only != nil {
+			return nil
+		}
+		only = s.d
+	}
+	return only
 }
 
 // fail notes that the spans could not be stored this time.

@@ -6,89 +6,117 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 // A writer is a goroutine that calls Sink.Write with what its streams have ready,
 // many streams at a time. It never waits for a stream: after a failure it is the
 // lane's goroutine that waits, and the writer goes on with the others.
 //
-// After outageAfter failures with nothing stored in between it takes the sink for
-// broken. Then it tries one message at a time, of those streams first that have
-// failed least, and ever more slowly, down to one in outagePace: streams that
-// cannot be stored do not hide that others could be, and a broken sink is not
-// stormed.
+// What has failed is kept from what has not: by turns the writer takes a group of
+// one and of the other. A group that fails for the second time is halved until those
+// stand alone that fail. These are suspects from then on: they are tried one at a time, and for a
+// fifth of the writer's time at most, so that streams that cannot be stored take
+// neither company nor much time from the others, even if each try takes long.
+//
+// After outageAfter failures with nothing stored in between the writer takes the
+// sink for broken. Then it tries one message at a time, of those streams first that
+// have failed least, and ever more slowly, down to one in outagePace: a broken sink
+// is not stormed.
 type writer struct {
 	engine *Engine
 
 	turns
 
-	mu          sync.Mutex // guards the queue; a shard's lock may be taken within it
-	front, back *delivery
-	wake        chan struct{} // somebody came to the queue
+	mu       sync.Mutex    // guards the queues; a shard's lock may be taken within it
+	fresh    deliveryQueue // those that have not failed
+	retried  deliveryQueue // those that have, in company
+	suspects deliveryQueue // those that have, alone
+	wake     chan struct{} // somebody came to a queue
 
 	// touching is held by the goroutine while it may touch deliveries, which is
 	// always but while it waits or is in Write. See enter.
 	touching sync.Mutex
 
 	// The rest belongs to the writer's goroutine.
-	group    []*delivery
-	spans    []span
-	batches  []Batch
-	places   []span    // where the batches' messages are
-	tries    int       // how often the sink may fail before the group is given back
-	allowed  int       // what tries is set to by a success
-	failures int       // transient failures since the last success
-	lastErr  error     // the last of them
-	next     time.Time // not before, while the sink is taken for broken
+	group     []*delivery
+	spans     []span
+	batches   []Batch
+	places    []span    // where the batches' messages are
+	tries     int       // how often the sink may fail before the group is given back
+	allowed   int       // what tries is set to by a success
+	failures  int       // transient failures since the last success
+	lastErr   error     // the last of them
+	stored    bool      // something of the group was stored
+	next      time.Time // no group before, while the sink is taken for broken
+	suspectAt time.Time // no suspect before
+	turned    bool      // whose turn it is: fresh ones or retried ones
 }
 
 const (
 	outageAfter  = 3
 	outagePace   = time.Second
 	outageProbes = 32 // after so many, the time between them is doubled
+
+	// descent is how often the sink may fail in a row while a group is halved,
+	// beyond what it takes to get down to one message: neighbours may be bad, too.
+	descent = 64
+
+	// suspectRest is how much longer than the try of a suspect the writer has
+	// nothing to do with suspects after it.
+	suspectRest = 4
 )
 
 // broken tells whether the sink is taken for broken.
 func (w *writer) broken() bool { return w.failures >= outageAfter }
 
-// push hands d to the writer, which answers at d.done.
-func (w *writer) push(d *delivery) {
-	w.mu.Lock()
-	if w.back == nil {
-		w.front = d
-	} else {
-		w.back.next = d
-	}
-	w.back = d
-	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
 // run is the writer's goroutine.
 func (w *writer) run(stop <-chan struct{}) {
 	for {
-		w.pace()
+		if w.broken() {
+			w.rest(w.next, nil, nil)
+		}
 		if !w.enter() {
 			return
 		}
 		w.gather()
-		if len(w.group) == 0 {
-			w.touching.Unlock()
-			select {
-			case <-w.wake:
-			case <-stop:
+		if len(w.group) > 0 {
+			if !w.deliver() {
 				return
 			}
+			w.touching.Unlock()
 			continue
 		}
-		if !w.deliver() {
+		w.touching.Unlock()
+		if !w.rest(w.suspectAt, w.wake, stop) {
 			return
 		}
-		w.touching.Unlock()
 	}
+}
+
+// rest waits until t, if that is to come, or for something on wake. It returns
+// false on stop.
+func (w *writer) rest(t time.Time, wake, stop <-chan struct{}) bool {
+	var due <-chan time.Time
+	if d := time.Until(t); d > 0 || wake == nil {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		due = timer.C
+	}
+	abandoned := w.engine.abandoned
+	if due == nil {
+		abandoned = nil // nothing is waited for that an end of the drain would change
+	}
+	select {
+	case <-due:
+	case <-wake:
+	case <-abandoned:
+		w.suspectAt = time.Time{}
+	case <-stop:
+		return false
+	}
+	return true
 }
 
 // enter lets the writer's goroutine touch deliveries. Once the engine has given up
@@ -112,72 +140,6 @@ func (w *writer) expel() {
 	defer w.touching.Unlock()
 }
 
-// pace waits while the sink is taken for broken.
-func (w *writer) pace() {
-	if !w.broken() {
-		return
-	}
-	timer := time.NewTimer(time.Until(w.next))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-w.engine.abandoned:
-	}
-}
-
-// gather takes a group from the queue, and from the lanes what the deliveries are
-// to carry: only now, so that all is joined that got ready while they waited.
-func (w *writer) gather() {
-	o := w.engine.opts.Load()
-	count, bytes := o.GroupSize, int64(o.GroupBytes)
-	w.group = w.group[:0]
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.broken() {
-		w.promote()
-	}
-	for d := w.front; d != nil && (len(w.group) == 0 || count > 0 && bytes > 0 && !w.broken()); d = w.front {
-		if len(d.msgs) == 0 {
-			s := d.lane.shard
-			s.mu.Lock()
-			fits := len(w.group) == 0 || int64(len(d.lane.head.Data)) <= bytes
-			if fits {
-				d.fetch(count, bytes)
-			}
-			s.mu.Unlock()
-			if !fits {
-				break
-			}
-		} else if len(w.group) > 0 && (len(d.msgs) > count || d.bytes() > bytes) {
-			break
-		}
-		count -= len(d.msgs)
-		bytes -= d.bytes()
-		w.group = append(w.group, d)
-		if w.front = d.next; w.front == nil {
-			w.back = nil
-		}
-		d.next = nil
-	}
-}
-
-// promote puts the delivery in front that has failed least. w.mu is held.
-func (w *writer) promote() {
-	best, before := w.front, (*delivery)(nil)
-	for prev := w.front; prev != nil && prev.next != nil; prev = prev.next {
-		if prev.next.attempts < best.attempts {
-			best, before = prev.next, prev
-		}
-	}
-	if before == nil {
-		return
-	}
-	if before.next = best.next; before.next == nil {
-		w.back = before
-	}
-	best.next, w.front = w.front, best
-}
-
 // deliver stores the group as far as that goes, and gives the deliveries back. It
 // returns false if the sink did not come back before the engine gave up on it; then
 // w.touching is not held any more.
@@ -194,16 +156,23 @@ func (w *writer) deliver() bool {
 	// A first failure is most likely the sink's, a second one may be a batch's.
 	w.allowed = 1
 	if failed {
-		w.allowed = bits.Len(uint(total)) + 2 // enough to get down to one message
+		w.allowed = bits.Len(uint(total)) + descent
 	}
+	suspect, began := w.group[0].suspect, time.Now()
+	w.stored = false
 	if !w.try() {
 		return false
+	}
+	if suspect {
+		now := time.Now()
+		w.suspectAt = now.Add(suspectRest * now.Sub(began))
 	}
 	if w.broken() {
 		shift := min((w.failures-outageAfter)/outageProbes, 10)
 		w.next = time.Now().Add(min(outagePace, w.engine.opts.Load().RetryMin<<shift))
 	}
 	for _, d := range w.group {
+		w.judge(d)
 		if d.upto > 0 {
 			d.attempts = 0
 		}
@@ -215,10 +184,10 @@ func (w *writer) deliver() bool {
 	return true
 }
 
-// try stores the spans of the group; while the sink is taken for broken, first one
-// message alone.
+// try stores the spans of the group. Of a suspect, and while the sink is taken for
+// broken, it tries one message alone first.
 func (w *writer) try() bool {
-	if s := w.spans[0]; w.broken() && s.hi > 1 {
+	if s := w.spans[0]; (w.broken() || s.d.suspect) && s.hi > 1 {
 		w.tries = 1
 		if !w.store([]span{{s.d, 0, 1}}) {
 			return false
@@ -230,4 +199,19 @@ func (w *writer) try() bool {
 	}
 	w.tries = w.allowed
 	return w.store(w.spans)
+}
+
+// judge says of a delivery that was tried whether it is a suspect now. That is told
+// once others of its group have been stored: before, it may be the sink.
+func (w *writer) judge(d *delivery) {
+	switch {
+	case d.failure == nil:
+		if d.told {
+			w.engine.log.Info("stream is stored again", "id", hclog.Quote(d.lane.id), "attempts", d.attempts)
+		}
+		d.suspect, d.told = false, false
+	case d.suspect && w.stored && !d.told:
+		w.engine.log.Warn("stream cannot be stored: trying again", "id", hclog.Quote(d.lane.id), "error", d.failure)
+		d.told = true
+	}
 }
