@@ -7,8 +7,6 @@
 // was never sent, without asking those who sent it. Nothing waits for a time to
 // pass, and no test fails because something took long.
 //
-// With INGEST_LONG set, TestManyStreams takes a million ids instead of 100,000.
-//
 // # Known defects of such programs
 //
 // This program exists because an earlier design of its kind had these defects.
@@ -37,7 +35,7 @@
 //	    TestNullData, TestDatabaseError, TestServerKilled;
 //	    engine: TestOutageLosesNothing
 //	10  No limits; and what was made for an id is never removed.
-//	    TestHostileClients, TestBadFrames, TestManyStreams;
+//	    TestHostileClients, TestBadFrames, TestMillionStreams;
 //	    engine: TestIdleStreamsAreForgotten
 //	11  A new id is noticed late; one that changes its connection loses its order;
 //	    a client never learns what was stored.

@@ -16,9 +16,6 @@ import (
 // measurement: only a program that hangs makes a test wait as long.
 const patience = 3 * time.Minute
 
-// long says that the long variants are wanted, as make long does.
-var long = os.Getenv("INGEST_LONG") != ""
-
 // binaries is where the programs are built.
 var binaries string
 
