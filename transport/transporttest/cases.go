@@ -72,8 +72,13 @@ var cases = []testCase{
 			k.send(b, Report{ID: "1", Seq: 6})
 			k.routed("the second message", reports(2))
 			k.router.Settle("1", 2, nil)
-			k.acked(a, "1", 5)
-			k.acked(b, "1", 6)
+			// Each has sent one number, and is told of no other.
+			for i, s := range []Sender{a, b} {
+				want := Answer{ID: "1", Seq: int64(5 + i)}
+				if told := k.receive(s); told != want {
+					k.broken("the sender is told %+v; want %+v", told, want)
+				}
+			}
 		},
 	},
 	{

@@ -208,14 +208,6 @@ func (l *link) Settled(ms []engine.Message, _ engine.Result, err error) {
 		l.mu.Lock()
 	}
 	l.left -= len(ms)
-	to := l
-	if l.t.fault == "broadcast" {
-		l.t.mu.Lock()
-		for other := range l.t.open {
-			to = other
-		}
-		l.t.mu.Unlock()
-	}
 	for _, m := range ms {
 		failed := engine.IsPermanent(err)
 		switch {
@@ -226,11 +218,28 @@ func (l *link) Settled(ms []engine.Message, _ engine.Result, err error) {
 		if l.t.fault == "all is well" {
 			failed = false
 		}
-		if to == l {
-			l.told = append(l.told, Answer{m.ID, m.Tag, failed})
+		l.told = append(l.told, Answer{m.ID, m.Tag, failed})
+		if l.t.fault == "broadcast" {
+			l.mu.Unlock()
+			l.t.tellOthers(l, Answer{m.ID, m.Tag, failed})
+			l.mu.Lock()
 		}
 	}
 	l.pokeLocked()
+}
+
+// tellOthers tells every link but one, whose business it is.
+func (t *memory) tellOthers(but *link, a Answer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for l := range t.open {
+		if l != but {
+			l.mu.Lock()
+			l.told = append(l.told, a)
+			l.pokeLocked()
+			l.mu.Unlock()
+		}
+	}
 }
 
 func (l *link) Send(_ context.Context, r Report) error {
