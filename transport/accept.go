@@ -21,19 +21,20 @@ var _ http.Handler = (*WebSocket)(nil)
 // likes; before Serve is called, and once a drain has begun, it answers 503.
 func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if !w.enter() {
-		w.refuse(rw, http.StatusServiceUnavailable, "the server is not taking connections now")
+		w.turnedAway(reasonUnavailable)
+		w.refuse(rw, r, http.StatusServiceUnavailable, "the server is not taking connections now")
 		return
 	}
 	defer w.group.Done()
 	name, err := clientName(r.URL.RawQuery)
 	if err != nil {
-		w.refuse(rw, http.StatusBadRequest, err.Error())
+		w.refuse(rw, r, http.StatusBadRequest, err.Error())
 		return
 	}
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		rw.Header().Set("Connection", "Upgrade")
 		rw.Header().Set("Upgrade", "websocket")
-		w.refuse(rw, http.StatusUpgradeRequired,
+		w.refuse(rw, r, http.StatusUpgradeRequired,
 			"this is a websocket endpoint: connect to it with a websocket client, at ws://"+r.Host+r.URL.Path)
 		return
 	}
@@ -44,7 +45,7 @@ func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	})
 	if err != nil {
 		w.stats.refused.Add(1)
-		w.log.Debug("upgrade refused", "remote", r.RemoteAddr, "error", err)
+		w.logRefused(r, h.status, err.Error())
 		return
 	}
 	c.SetReadLimit(int64(w.config.MaxMessageSize))
@@ -69,8 +70,9 @@ func (w *WebSocket) enter() bool {
 	return true
 }
 
-func (w *WebSocket) refuse(rw http.ResponseWriter, status int, text string) {
+func (w *WebSocket) refuse(rw http.ResponseWriter, r *http.Request, status int, text string) {
 	w.stats.refused.Add(1)
+	w.logRefused(r, status, text)
 	if status == http.StatusServiceUnavailable {
 		rw.Header().Set("Retry-After", "1")
 	}
@@ -103,6 +105,7 @@ func clientName(query string) (string, error) {
 func (w *WebSocket) add(c *conn) {
 	c.room.L = &c.mu
 	w.stats.accepted.Add(1)
+	c.logOpened()
 	w.mu.Lock()
 	w.conns[c] = struct{}{}
 	draining := w.draining

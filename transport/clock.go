@@ -23,6 +23,7 @@ func (w *WebSocket) runClock(stop <-chan struct{}) {
 			return
 		case now := <-t.C:
 			w.endGraces(now)
+			w.warnAllAway(now)
 			if w.config.PingInterval > 0 {
 				w.pingAll(now)
 			}

@@ -75,7 +75,8 @@ type WebSocketConfig struct {
 	// own.
 	Holds *Holds
 
-	// Logger hears what an operator should know; nil: nobody does.
+	// Logger hears what an operator should know; nil: nobody does. At level debug
+	// that is each connection, each refused handshake and each error answer.
 	Logger hclog.Logger
 }
 

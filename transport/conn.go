@@ -26,6 +26,9 @@ const goodbye = 3 * time.Second
 // dropped; the time that it takes belongs to what is still to be stored.
 const droppedPace = 100 * time.Millisecond
 
+// shuttingDown is the reason with which connections are closed in a drain.
+const shuttingDown = "the server is shutting down"
+
 // conn is one client. Its run goroutine reads, decodes and routes; a write
 // goroutine exists while there are answers; Spooled and Settled come from the
 // engine. mu is never held during Route.
@@ -35,6 +38,7 @@ type conn struct {
 	socket *socket
 	remote string
 	name   string // the client's name for itself, or empty
+	taken  uint64 // messages that the router accepted; the run goroutine's
 
 	busy atomic.Bool // the run goroutine has a frame in hand and does not read
 	ping pinger      // the clock's
@@ -60,31 +64,33 @@ type conn struct {
 }
 
 func (c *conn) run() {
-	code, reason := c.read()
-	c.end(code, reason)
+	code, reason, err := c.read()
+	c.end(code, reason, err)
 }
 
 // read serves frames until the connection ends, and gives the status with which
-// to close it: 0 where there is nobody to tell.
-func (c *conn) read() (websocket.StatusCode, string) {
+// to close it, 0 where there is nobody to tell, and the error that ended it.
+func (c *conn) read() (code websocket.StatusCode, reason string, err error) {
 	for {
 		// A context that can end would cost three times as much, and its end would
 		// close the connection: so it is cut from outside.
 		typ, r, err := c.conn.Reader(context.Background())
 		if err != nil {
-			return readStatus(err)
+			code, reason = readStatus(err)
+			return code, reason, err
 		}
 		c.ws.stats.frames.Add(1)
 		buf := c.ws.frames.Get().(*frameBuffer)
 		frame, err := buf.read(r, int(c.ws.config.MaxMessageSize))
 		if err != nil {
 			buf.release(c.ws)
-			return readStatus(err)
+			code, reason = readStatus(err)
+			return code, reason, err
 		}
 		valid := utf8.Valid(frame)
 		if !valid && typ == websocket.MessageText {
 			buf.release(c.ws)
-			return websocket.StatusInvalidFramePayloadData, "text that is not UTF-8"
+			return websocket.StatusInvalidFramePayloadData, "text that is not UTF-8", nil
 		}
 		taken := c.begin()
 		if taken {
@@ -177,7 +183,7 @@ func (c *conn) depart() {
 	}
 	c.leaving = true
 	c.ws.group.Go(func() {
-		_ = c.conn.Close(websocket.StatusGoingAway, "the server is shutting down")
+		_ = c.conn.Close(websocket.StatusGoingAway, shuttingDown)
 	})
 }
 
@@ -203,10 +209,10 @@ func (c *conn) vanish() {
 
 // end does what is due when a client is gone: its streams are flushed, and ended
 // unless another has sent to them.
-func (c *conn) end(code websocket.StatusCode, reason string) {
+func (c *conn) end(code websocket.StatusCode, reason string, err error) {
 	c.mu.Lock()
 	c.vanish()
-	draining := c.draining
+	draining, drained := c.draining, c.leaving
 	streams := c.table.m
 	c.table.m = nil
 	c.mu.Unlock()
@@ -221,6 +227,7 @@ func (c *conn) end(code websocket.StatusCode, reason string) {
 		_ = c.conn.Close(code, reason)
 	}
 	_ = c.conn.CloseNow()
+	c.logClosed(code, reason, err, drained)
 	c.ws.remove(c)
 }
 

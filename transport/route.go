@@ -75,6 +75,7 @@ func (c *conn) route(m *incoming, template *engine.Message, d *decoder) bool {
 			s.hold.open.Store(true)
 		}
 		c.ws.stats.messages.Add(1)
+		c.taken++
 		return true
 	}
 	return c.unrouted(m, s, msg.Kind, err, d)
@@ -265,6 +266,8 @@ func (c *conn) refuseRetry(m *incoming, code, text string, d *decoder) {
 func (c *conn) fail(m *incoming, f failure, d *decoder) {
 	f.id, f.seq, f.index = m.id, m.seq, d.place()
 	c.ws.stats.failed(f.code)
+	c.ws.turnedAway(f.code)
+	c.logFailure(f)
 	frame := appendFailure(nil, f)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -112,10 +112,10 @@ func (c *conn) rejected(s *stream, m *engine.Message, err error) {
 
 // reject queues an error answer. It needs the lock.
 func (c *conn) reject(s *stream, m *engine.Message, code, text string) {
+	f := failure{code: code, text: text, id: s.wireID(), seq: m.Tag, index: -1}
 	c.ws.stats.failed(code)
-	c.answer(s, appendFailure(nil, failure{
-		code: code, text: text, id: s.wireID(), seq: m.Tag, index: -1,
-	}))
+	c.logFailure(f)
+	c.answer(s, appendFailure(nil, f))
 }
 
 // given forgets a message that a drain gave up: its sender is not answered. It

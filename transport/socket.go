@@ -119,6 +119,12 @@ type hijacker struct {
 	http.ResponseWriter
 	writeTimeout time.Duration
 	socket       *socket
+	status       int // of the answer, where it is not taken over; for the log
+}
+
+func (h *hijacker) WriteHeader(status int) {
+	h.status = status
+	h.ResponseWriter.WriteHeader(status)
 }
 
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {

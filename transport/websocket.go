@@ -25,6 +25,7 @@ type WebSocket struct {
 	listener   net.Listener
 	server     http.Server
 	stats      counters
+	away       [len(awayReasons)]away
 	graces     graces
 	frames     sync.Pool
 
@@ -75,7 +76,7 @@ func newWebSocket(c WebSocketConfig, l net.Listener) *WebSocket {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != c.Path {
-			w.refuse(rw, http.StatusNotFound, "nothing is here; websocket clients connect to "+c.Path)
+			w.refuse(rw, r, http.StatusNotFound, "nothing is here; websocket clients connect to "+c.Path)
 			return
 		}
 		w.ServeHTTP(rw, r)
