@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/go-hclog"
@@ -21,13 +22,29 @@ func builtin() []Option {
 		WithSink("mysql", mysql.DefaultConfig, mysql.Open),
 		WithSink("stdout", stdout.DefaultConfig, stdout.Open),
 
-		WithTransport("websocket", transport.DefaultWebSocketConfig, listenWebSocket),
+		WithTransport("websocket", defaultWebSocket, listenWebSocket),
 	}
 }
 
-func listenWebSocket(_ context.Context, c transport.WebSocketConfig, h Host) (*transport.WebSocket, error) {
+// webSocketConfig is that of a websocket server in a daemon, which needs a port:
+// nobody brings requests to one without.
+type webSocketConfig transport.WebSocketConfig
+
+func defaultWebSocket() webSocketConfig { return webSocketConfig(transport.DefaultWebSocketConfig()) }
+
+func (c webSocketConfig) Validate() error {
+	err := transport.WebSocketConfig(c).Validate()
+	if c.Listen == "" {
+		err = errors.Join(&engine.OptionError{
+			Option: "listen", Problem: "must be an address and a port like 127.0.0.1:7001: without one nobody could connect",
+		}, err)
+	}
+	return err
+}
+
+func listenWebSocket(_ context.Context, c webSocketConfig, h Host) (*transport.WebSocket, error) {
 	c.Logger, c.Holds = h.Logger, h.Holds
-	return transport.ListenWebSocket(c)
+	return transport.ListenWebSocket(transport.WebSocketConfig(c))
 }
 
 // Host is what the daemon shares with a transport.

@@ -31,10 +31,12 @@ const (
 // The fields with a tag are the attributes of a transport "websocket" block. The
 // others are for the program that embeds the transport.
 type WebSocketConfig struct {
-	// Listen is the TCP address; port 0 takes a free one.
+	// Listen is the TCP address; port 0 takes a free one. Empty: it has no port of
+	// its own, and serves what the host program brings to ServeHTTP.
 	Listen string `hcl:"listen,optional"`
 
-	// Path is where clients connect; every other path is 404.
+	// Path is where clients connect; every other path is 404. ServeHTTP looks at
+	// no path.
 	Path string `hcl:"path,optional"`
 
 	// Ops are the ops whose messages are stored. "report" always is.
@@ -103,11 +105,13 @@ func (c WebSocketConfig) Validate() error {
 			errs = append(errs, &engine.OptionError{Option: option, Problem: fmt.Sprintf(format, args...)})
 		}
 	}
-	_, port, err := net.SplitHostPort(c.Listen)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
+	if c.Listen != "" {
+		_, port, err := net.SplitHostPort(c.Listen)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		check(err == nil, "listen", "must be an address and a port like 127.0.0.1:7001, not %q", c.Listen)
 	}
-	check(err == nil, "listen", "must be an address and a port like 127.0.0.1:7001, not %q", c.Listen)
 	check(strings.HasPrefix(c.Path, "/") && !strings.ContainsAny(c.Path, "?#% \t\r\n"),
 		"path", "must begin with / and hold no space, ?, # or %%, not %q", c.Path)
 	check(c.Ack == AckStored || c.Ack == AckSpooled,

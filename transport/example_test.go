@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 
 	"github.com/coder/websocket"
 
@@ -50,5 +53,41 @@ func ExampleListenWebSocket() {
 	// {"op":"hello","server":"example"}
 	// {"op":"ack","id":17,"seq":1}
 	// {"op":"done","id":17,"messages":1}
+	// <nil>
+}
+
+// A host program has a server already, and mounts the WebSocket where it likes.
+func ExampleWebSocket_ServeHTTP() {
+	config := transport.DefaultWebSocketConfig()
+	config.Listen = "" // no port of its own
+	ingest, err := transport.ListenWebSocket(config)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, drain := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- ingest.Serve(ctx, transporttest.NewRouter()) }()
+
+	mux := http.NewServeMux()
+	mux.Handle("/devices/reports", ingest)
+	host := httptest.NewServer(mux)
+	defer host.Close()
+
+	url := strings.Replace(host.URL, "http:", "ws:", 1) + "/devices/reports?client=phone-7"
+	client, _, err := websocket.Dial(ctx, url, nil)
+	for err != nil { // 503 until Serve has begun
+		client, _, err = websocket.Dial(ctx, url, nil)
+	}
+	if err := client.Write(ctx, websocket.MessageText, []byte(`{"id":17,"seq":1}`)); err != nil {
+		log.Fatal(err)
+	}
+	_, answer, err := client.Read(ctx)
+	fmt.Println(string(answer), err)
+
+	_ = client.Close(websocket.StatusNormalClosure, "")
+	drain() // before the host's own server is shut down
+	fmt.Println(<-served)
+	// Output:
+	// {"op":"ack","id":17,"seq":1} <nil>
 	// <nil>
 }

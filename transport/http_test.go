@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -115,6 +116,36 @@ func TestPortTaken(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestWithoutAPort(t *testing.T) {
+	c := testConfig()
+	c.Listen = ""
+	w, err := ListenWebSocket(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.Addr() != nil || !strings.Contains(w.URL(), "no port") || w.Close() != nil {
+		t.Errorf("it is at %v, %s", w.Addr(), w.URL())
+	}
+	s := serveThis(t, w)
+	host := httptest.NewServer(w)
+	defer host.Close()
+	s.eventually("Serve", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.serving
+	})
+	conn, _, err := websocket.Dial(s.ctx, strings.Replace(host.URL, "http:", "ws:", 1)+"/any/path", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl := &client{t, s.ctx, conn, nil}
+	cl.send(`{"id":1,"seq":1}`)
+	cl.expect(`{"op":"ack","id":1,"seq":1}`)
+	s.drain()
+	cl.expectClose(websocket.StatusGoingAway)
+	s.waitServed()
 }
 
 func TestValidate(t *testing.T) {

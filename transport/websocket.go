@@ -22,7 +22,7 @@ type WebSocket struct {
 	ops        map[string]*operation
 	ackSpooled bool
 	holds      *Holds // nil where nothing would ever be ended
-	listener   net.Listener
+	listener   net.Listener // nil: no port of its own
 	server     http.Server
 	stats      counters
 	away       [len(awayReasons)]away
@@ -44,10 +44,15 @@ type WebSocket struct {
 var _ engine.Transport = (*WebSocket)(nil)
 
 // ListenWebSocket validates c and binds its port, where connections wait until
-// Serve is called. Call Close instead if it never is.
+// Serve is called. Call Close instead if it never is. Where c.Listen is empty it
+// binds nothing: the host program mounts the WebSocket, which is an
+// [http.Handler], on a server of its own.
 func ListenWebSocket(c WebSocketConfig) (*WebSocket, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
+	}
+	if c.Listen == "" {
+		return newWebSocket(c, nil), nil
 	}
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
@@ -103,14 +108,30 @@ func (w *WebSocket) connState(_ net.Conn, s http.ConnState) {
 	}
 }
 
-// Addr is where it listens.
-func (w *WebSocket) Addr() net.Addr { return w.listener.Addr() }
+// Addr is where it listens; nil where it has no port of its own.
+func (w *WebSocket) Addr() net.Addr {
+	if w.listener == nil {
+		return nil
+	}
+	return w.listener.Addr()
+}
 
-// URL is where clients connect.
-func (w *WebSocket) URL() string { return "ws://" + w.listener.Addr().String() + w.config.Path }
+// URL is where clients connect. Without a port of its own it cannot know, and says
+// so.
+func (w *WebSocket) URL() string {
+	if w.listener == nil {
+		return "(no port of its own)"
+	}
+	return "ws://" + w.listener.Addr().String() + w.config.Path
+}
 
 // Close frees the port of a WebSocket that is never served.
-func (w *WebSocket) Close() error { return w.listener.Close() }
+func (w *WebSocket) Close() error {
+	if w.listener == nil {
+		return nil
+	}
+	return w.listener.Close()
+}
 
 // Serve implements [engine.Transport]. It returns an error if it cannot accept
 // connections any longer; those that it has are drained all the same.
@@ -129,7 +150,9 @@ func (w *WebSocket) Serve(ctx context.Context, r engine.Router) error {
 	var clock sync.WaitGroup
 	clock.Go(func() { w.runClock(stop) })
 	failed := make(chan error, 1)
-	w.accept.Go(func() { failed <- w.server.Serve(w.listener) })
+	if w.listener != nil {
+		w.accept.Go(func() { failed <- w.server.Serve(w.listener) })
+	}
 
 	var err error
 	select {
