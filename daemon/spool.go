@@ -13,9 +13,9 @@ func (l *loader) checkSpool(top *hclx.Block) {
 	}
 }
 
-// checkAck refuses acks of the spool where there is none.
+// checkAck refuses acks of a spool, which this version does not have.
 func (l *loader) checkAck(t transportConfig, b *hclx.Block) {
-	if ack, ok := hclx.Get[string](t.config, "ack"); ok && ack == transport.AckSpooled && !l.cfg.Delivery.Spool {
-		b.ReportOption(&engine.OptionError{Option: "ack", Problem: `"spooled" needs the spool: delivery.spool must be true`})
+	if ack, ok := hclx.Get[string](t.config, "ack"); ok && ack == transport.AckSpooled {
+		b.ReportOption(&engine.OptionError{Option: "ack", Problem: `this version has no spool; use "stored"`})
 	}
 }
