@@ -12,8 +12,8 @@ import (
 // migrations bring the tables of c from version k to k+1. They are never changed
 // once released, only added to. A step may be interrupted after any statement,
 // since the server commits each at once: so each must bear being repeated.
-func migrations(c Config) [][]string {
-	first := []string{"CREATE TABLE IF NOT EXISTS " + quote(c.MessagesTable) + ` (
+func migrations(c Config) [][]step {
+	first := []step{{c.MessagesTable, "CREATE TABLE IF NOT EXISTS " + quote(c.MessagesTable) + ` (
 		id          VARBINARY(255) NOT NULL,
 		seq         BIGINT         NOT NULL,
 		client      VARBINARY(64)  NOT NULL,
@@ -25,9 +25,9 @@ func migrations(c Config) [][]string {
 		sender      VARCHAR(255)   NOT NULL,
 		data        LONGTEXT       NOT NULL,
 		PRIMARY KEY (id, seq, client)
-	)` + tableOptions}
+	)` + tableOptions}}
 	if c.StreamsTable != "" {
-		first = append(first, "CREATE TABLE IF NOT EXISTS "+quote(c.StreamsTable)+` (
+		first = append(first, step{c.StreamsTable, "CREATE TABLE IF NOT EXISTS " + quote(c.StreamsTable) + ` (
 			id         VARBINARY(255) NOT NULL PRIMARY KEY,
 			status     VARCHAR(16)    NOT NULL,
 			messages   BIGINT         NOT NULL,
@@ -39,9 +39,16 @@ func migrations(c Config) [][]string {
 			end_reason VARCHAR(16)    NULL,
 			end_code   BIGINT         NULL,
 			end_data   LONGTEXT       NULL
-		)`+tableOptions)
+		)` + tableOptions})
 	}
-	return [][]string{first}
+	return [][]step{first}
+}
+
+// step is one statement of a migration. One that makes a table is left out where
+// that exists: the user may lack the right to make any.
+type step struct {
+	makes     string // the table, or empty
+	statement string
 }
 
 const tableOptions = " ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
@@ -49,7 +56,7 @@ const tableOptions = " ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf
 // openSchema makes the tables or brings them up to date, and checks that they are
 // what the statements expect. A lock keeps two servers that start at the same
 // time apart.
-func openSchema(ctx context.Context, c *sql.Conn, cfg Config, steps [][]string) error {
+func openSchema(ctx context.Context, c *sql.Conn, cfg Config, versions [][]step) error {
 	if cfg.CreateTables {
 		const lock = "CONCAT('ingest_meta ', LEFT(DATABASE(), 40))"
 		var got sql.NullInt64
@@ -61,16 +68,16 @@ func openSchema(ctx context.Context, c *sql.Conn, cfg Config, steps [][]string) 
 		}
 		defer func() { _, _ = c.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK("+lock+")") }()
 	}
-	if err := migrate(ctx, c, cfg, steps); err != nil {
+	if err := migrate(ctx, c, cfg, versions); err != nil {
 		return err
 	}
 	return checkTables(ctx, c, cfg)
 }
 
-func migrate(ctx context.Context, c *sql.Conn, cfg Config, steps [][]string) error {
+func migrate(ctx context.Context, c *sql.Conn, cfg Config, versions [][]step) error {
 	if cfg.CreateTables {
-		_, err := c.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+metaTable+
-			" (name VARCHAR(64) NOT NULL PRIMARY KEY, version INT NOT NULL)"+tableOptions)
+		err := runStep(ctx, c, step{metaTable, "CREATE TABLE IF NOT EXISTS " + metaTable +
+			" (name VARCHAR(64) NOT NULL PRIMARY KEY, version INT NOT NULL)" + tableOptions})
 		if err != nil {
 			return fmt.Errorf("make table %s: %w", metaTable, err)
 		}
@@ -82,29 +89,45 @@ func migrate(ctx context.Context, c *sql.Conn, cfg Config, steps [][]string) err
 		return nil // made by hand; they will be checked
 	case err != nil && !missing:
 		return fmt.Errorf("read table %s: %w", metaTable, err)
-	case version > len(steps):
+	case version > len(versions):
 		return engine.Blocked(fmt.Errorf(
-			"its tables have version %d, and this program knows %d: use a newer one", version, len(steps)))
-	case !cfg.CreateTables && version < len(steps):
+			"its tables have version %d, and this program knows %d: use a newer one", version, len(versions)))
+	case !cfg.CreateTables && version < len(versions):
 		return engine.Blocked(fmt.Errorf(
 			"its tables have version %d, and this program needs %d: set create_tables, once, to bring them up to date",
-			version, len(steps)))
+			version, len(versions)))
 	case !cfg.CreateTables:
 		return nil
 	}
 	// The tables of the newest version are made even where the version says that
 	// they are there: the table of streams may have been named since.
-	for _, step := range steps[min(version, len(steps)-1):] {
-		for _, statement := range step {
-			if _, err := c.ExecContext(ctx, statement); err != nil {
+	for _, steps := range versions[min(version, len(versions)-1):] {
+		for _, s := range steps {
+			if err := runStep(ctx, c, s); err != nil {
 				return fmt.Errorf("make tables: %w", err)
 			}
 		}
 	}
 	_, err = c.ExecContext(ctx, "INSERT INTO "+metaTable+" (name, version) VALUES (?, ?)"+
-		" ON DUPLICATE KEY UPDATE version = VALUES(version)", cfg.MessagesTable, len(steps))
+		" ON DUPLICATE KEY UPDATE version = VALUES(version)", cfg.MessagesTable, len(versions))
 	if err != nil {
 		return fmt.Errorf("write table %s: %w", metaTable, err)
 	}
 	return nil
+}
+
+func runStep(ctx context.Context, c *sql.Conn, s step) error {
+	if s.makes != "" {
+		var there bool
+		err := c.QueryRowContext(ctx, "SELECT COUNT(*) FROM information_schema.tables"+
+			" WHERE table_schema = DATABASE() AND table_name = ?", s.makes).Scan(&there)
+		if err != nil {
+			return fmt.Errorf("look for table %s: %w", s.makes, err)
+		}
+		if there {
+			return nil
+		}
+	}
+	_, err := c.ExecContext(ctx, s.statement)
+	return err
 }

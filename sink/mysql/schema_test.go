@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	driver "github.com/go-sql-driver/mysql"
+
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/internal/mariadbtest"
 	"github.com/ingestd/ingestd/sink/mysql"
@@ -70,6 +72,33 @@ func TestTablesMadeByHand(t *testing.T) {
 	}
 	if n := count(t, db, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()"); n != 2 {
 		t.Errorf("%d tables, not 2", n)
+	}
+}
+
+// A user without the right to make tables can write those that are there, and is
+// told which one is missing.
+func TestTablesAreThere(t *testing.T) {
+	dsn := mariadbtest.DSN(t)
+	write(t, opened(t, config(dsn)), batch("a", 1, 3))
+	db := mariadbtest.DB(t, dsn)
+	parsed, err := driver.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := "'" + parsed.DBName[len(parsed.DBName)-12:] + "'@'%'"
+	exec(t, db, "CREATE USER "+user+" IDENTIFIED BY 'secret'")
+	t.Cleanup(func() { _, _ = db.Exec("DROP USER " + user) })
+	exec(t, db, "GRANT SELECT, INSERT, UPDATE ON "+parsed.DBName+".* TO "+user)
+	parsed.User, parsed.Passwd = parsed.DBName[len(parsed.DBName)-12:], "secret"
+	c := config(parsed.FormatDSN())
+	write(t, opened(t, c), batch("a", 4, 5))
+	if n := count(t, db, "SELECT messages FROM streams"); n != 5 {
+		t.Errorf("%d messages, not 5", n)
+	}
+	c.MessagesTable = "missing"
+	if _, err := mysql.Open(t.Context(), c, nil); err == nil || !engine.IsBlocked(err) ||
+		!strings.Contains(err.Error(), "CREATE command denied") {
+		t.Errorf("not told that the table cannot be made: %v", err)
 	}
 }
 
