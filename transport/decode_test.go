@@ -49,16 +49,20 @@ func read(frame string) string {
 func TestDecode(t *testing.T) {
 	long := strings.Repeat("9", 255)
 	for _, c := range []struct{ name, frame, want string }{
-		{"the example", `{"op":"report","id":17,"time":"1715050000","seq":42,"data":{"conn_ip":"10.0.0.1","id":17},"code":0}`,
-			`report id=17 seq=42 time=2024-05-07T02:46:40Z data={"conn_ip":"10.0.0.1","id":17}`},
+		{
+			"the example", `{"op":"report","id":17,"time":"1715050000","seq":42,"data":{"conn_ip":"10.0.0.1","id":17},"code":0}`,
+			`report id=17 seq=42 time=2024-05-07T02:46:40Z data={"conn_ip":"10.0.0.1","id":17}`,
+		},
 		{"the least", `{"id":1}`, `report id=1`},
 		{"white space", " \t\r\n{ \"id\" : 1 , \"data\" : [ 1 , 2 ] } \n", `report id=1 data=[ 1 , 2 ]`},
 		{"data as sent", `{"id":1,"data":{"a" : 1e400,"a":"\ud800\/"}}`, `report id=1 data={"a" : 1e400,"a":"\ud800\/"}`},
 		{"null fields are absent", `{"op":null,"id":1,"seq":null,"time":null,"code":null,"data":null}`, `report id=1`},
 		{"unknown fields", `{"id":1,"x":{"id":2},"Op":"done","y":[[]]}`, `report id=1`},
 		{"escaped keys", `{"\u0069d":1,"\u006fp":"d\u006fne"}`, `done id=1`},
-		{"the other ops", `{"op":"progress","id":1} {"op":"done","id":1} {"op":"flush","id":1} {"op":"flush"} {"op":"resume","id":1} {"op":"hello"}`,
-			"progress id=1 @0\ndone id=1 @1\nflush id=1 @2\nflush @3\nresume id=1 @4\nhello @5"},
+		{
+			"the other ops", `{"op":"progress","id":1} {"op":"done","id":1} {"op":"flush","id":1} {"op":"flush"} {"op":"resume","id":1} {"op":"hello"}`,
+			"progress id=1 @0\ndone id=1 @1\nflush id=1 @2\nflush @3\nresume id=1 @4\nhello @5",
+		},
 		{"unknown op", `{"op":"Report","id":1,"seq":2}`, `unknown_op: the op "Report" is not known id=1 seq=2`},
 		{"empty op", `{"op":"","id":1}`, `unknown_op: the op "" is not known id=1`},
 		{"unknown op without id", `{"op":"x"}`, `unknown_op: the op "x" is not known`},
@@ -134,17 +138,25 @@ func TestDecode(t *testing.T) {
 		{"an array", `[{"id":1},{"id":2,"seq":3}]`, "report id=1 @0\nreport id=2 seq=3 @1"},
 		{"an array of one", ` [ {"id":1} ] `, "report id=1"},
 		{"an empty array", `[]`, ``},
-		{"a bad message in an array", `[{"id":1},17,{"id":-2},[{"id":1}],{"id":3}]`,
+		{
+			"a bad message in an array", `[{"id":1},17,{"id":-2},[{"id":1}],{"id":3}]`,
 			"report id=1 @0\nbad_message: a message must be a JSON object @1\nbad_message: " + wrongID + " @2\n" +
-				"bad_message: a message must be a JSON object @3\nreport id=3 @4"},
-		{"a syntax error in an array", "[{\"id\":1},{\"id\":2]\n{\"id\":3}",
-			"bad_json: not JSON: at byte 17: a comma or } is expected in an object @0\nreport id=3 @1"},
+				"bad_message: a message must be a JSON object @3\nreport id=3 @4",
+		},
+		{
+			"a syntax error in an array", "[{\"id\":1},{\"id\":2]\n{\"id\":3}",
+			"bad_json: not JSON: at byte 17: a comma or } is expected in an object @0\nreport id=3 @1",
+		},
 		{"NDJSON", "{\"id\":1}\n{\"id\":2}\r\n\n{\"id\":3}\n", "report id=1 @0\nreport id=2 @1\nreport id=3 @2"},
-		{"a bad line", "{\"id\":1}\n{\"id\":2,\n{\"id\":3}\n{\"id\":4}",
-			"report id=1 @0\nbad_json: not JSON: at byte 18: a key in double quotes is expected in an object @1\nreport id=4 @2"},
+		{
+			"a bad line", "{\"id\":1}\n{\"id\":2,\n{\"id\":3}\n{\"id\":4}",
+			"report id=1 @0\nbad_json: not JSON: at byte 18: a key in double quotes is expected in an object @1\nreport id=4 @2",
+		},
 		{"concatenated", `{"id":1}{"id":2} [{"id":3}]{"id":4}`, "report id=1 @0\nreport id=2 @1\nreport id=3 @2\nreport id=4 @3"},
-		{"pretty-printed", "{\n  \"id\": 1,\n  \"data\": {\n    \"a\": []\n  }\n}\n{\n  \"id\": 2\n}\n",
-			"report id=1 data={\n    \"a\": []\n  } @0\nreport id=2 @1"},
+		{
+			"pretty-printed", "{\n  \"id\": 1,\n  \"data\": {\n    \"a\": []\n  }\n}\n{\n  \"id\": 2\n}\n",
+			"report id=1 data={\n    \"a\": []\n  } @0\nreport id=2 @1",
+		},
 		{"commas between", `{"id":1},{"id":2}`, "report id=1 @0\nbad_json: not JSON: at byte 8: a value is expected @1"},
 
 		{"invalid UTF-8 in data", "{\"id\":1,\"data\":\"\xff\"} {\"id\":2}", "bad_message: the message is not valid UTF-8 id=1 @0\nreport id=2 @1"},
