@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/alecthomas/kong"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/ingestd/ingestd"
@@ -33,6 +34,8 @@ type cli struct {
 	Check         checkCommand   `cmd:"" help:"Validate the configuration and show it as it takes effect."`
 	ExampleConfig exampleCommand `cmd:"" help:"Print the documented default configuration."`
 	Version       versionCommand `cmd:"" help:"Print the version."`
+
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 // app is what commands work with.
@@ -47,8 +50,12 @@ type source struct {
 	Set    []string `placeholder:"PATH=VALUE" sep:"none" help:"Override one value, like router.batch_size=50 or sink=stdout. Repeatable."`
 }
 
-// defaultFile is read where no other is named.
-const defaultFile = "config.hcl"
+// defaultFile is read where no other is named, neither by --config nor by the
+// environment.
+const (
+	defaultFile = "config.hcl"
+	configEnv   = "INGESTD_CONFIG"
+)
 
 // read finds the configuration, and the name it has in messages.
 func (s *source) read() (name string, text []byte, err error) {
@@ -61,7 +68,11 @@ func (s *source) read() (name string, text []byte, err error) {
 		return "the defaults", nil, nil
 	}
 	if err != nil {
-		return "", nil, wrong(fmt.Errorf("read the configuration: %w", err))
+		from := ""
+		if s.Config != "" && s.Config == os.Getenv(configEnv) {
+			from = " that $" + configEnv + " names"
+		}
+		return "", nil, wrong(fmt.Errorf("read the configuration%s: %w", from, err))
 	}
 	return name, text, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -89,10 +90,13 @@ func dispatch(args []string, stdout, stderr io.Writer, opts ...Option) error {
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, NoAppDescFormat: true, WrapUpperBound: 90}),
-		kong.Vars{"sinks": plugins.sinkNames(), "transports": plugins.transportNames()},
+		kong.Vars{"sinks": plugins.sinkNames(), "transports": plugins.transportNames(), "version": currentVersion().String()},
 	)
 	if err != nil {
 		return err
+	}
+	if len(args) > 0 && args[0] == "help" {
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	parsed, err := parser.Parse(args)
 	if helped {

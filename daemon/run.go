@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync/atomic"
 
@@ -85,19 +86,28 @@ func (d *daemon) open(ctx context.Context) (p *parts, err error) {
 	for _, t := range d.cfg.transports {
 		opened, err := t.listen(ctx, t.config, Host{Logger: d.log.Named(t.path()), Holds: holds})
 		if err != nil {
-			return p, fmt.Errorf("open %s: %w", t.path(), err)
+			return p, fmt.Errorf("open %s: %w", t.path(), hintListen(err, t.path()+".listen"))
 		}
 		p.transports = append(p.transports, namedTransport{opened, t.path()})
 	}
 	if d.cfg.Admin.Listen != "" {
 		if p.admin, err = listenAdmin(d.cfg.Admin.Listen, d.log.Named("admin")); err != nil {
-			return p, fmt.Errorf("open admin: %w", err)
+			return p, fmt.Errorf("open admin: %w", hintListen(err, "admin.listen"))
 		}
 	}
 	o := d.cfg.engineOptions()
 	o.Logger = d.log.Named("engine")
 	p.engine, err = engine.New(p.sink, o)
 	return p, err
+}
+
+// hintListen names the setting by which a port that cannot be bound is changed.
+func hintListen(err error, setting string) error {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "listen" {
+		return err
+	}
+	return fmt.Errorf("%w; --set %s=ADDRESS:PORT chooses another", err, setting)
 }
 
 // close closes what was opened and is not going to be served.

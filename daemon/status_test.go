@@ -30,7 +30,10 @@ func TestExitStatuses(t *testing.T) {
 	}{
 		{"help", []string{"--help"}, 0, ""},
 		{"help on a command", []string{"run", "--help"}, 0, ""},
+		{"help as a command", []string{"help"}, 0, ""},
+		{"help as a command on a command", []string{"help", "check"}, 0, ""},
 		{"version", []string{"version"}, 0, ""},
+		{"version as a flag", []string{"--version"}, 0, ""},
 		{"example", []string{"example-config"}, 0, ""},
 		{"check", []string{"check"}, 0, ""},
 		{"check and connect", []string{"check", "--connect"}, 0, ""},
@@ -41,8 +44,10 @@ func TestExitStatuses(t *testing.T) {
 		{"broken file", []string{"run", "--config", "broken.hcl"}, 2, "broken.hcl:2:16: batch_size: must be at least 1"},
 		{"broken file checked", []string{"check", "--config", "broken.hcl"}, 2, "1 mistake; nothing was started."},
 		{"broken value", []string{"--set", "router.batch_wait=5"}, 2, "--set router.batch_wait=5:"},
-		{"port taken", []string{"--set", "transport.websocket.listen=" + port}, 3, "address already in use"},
-		{"admin port taken", append(free[:1:1], "--set", "admin.listen="+port), 3, "address already in use"},
+		{"port taken", []string{"--set", "transport.websocket.listen=" + port}, 3,
+			`"open transport.websocket: listen tcp ` + port + `: bind: address already in use; --set transport.websocket.listen=ADDRESS:PORT chooses another"`},
+		{"admin port taken", append(free[:1:1], "--set", "admin.listen="+port), 3,
+			"address already in use; --set admin.listen=ADDRESS:PORT chooses another"},
 		{"no database", []string{"--set", "sink.mysql.dsn=u:p@tcp(127.0.0.1:1)/x"}, 3, "connection refused"},
 		{"no database to check", []string{"check", "--connect", "--set", "sink.mysql.dsn=u:p@tcp(127.0.0.1:1)/x"}, 3, "connection refused"},
 		{"no directory for the database", []string{"--set", "sink.sqlite.path=none/ingest.db"}, 3, "none"},
@@ -86,6 +91,10 @@ func TestConfigurationIsFound(t *testing.T) {
 	check("2")
 	check("3", "--config", "flag.hcl")
 	check("4", "--config", "flag.hcl", "--set", "router.batch_size=4")
+	t.Setenv("INGESTD_CONFIG", "none.hcl")
+	if status, _, stderr := run(t, dir, "check"); status != 2 || !strings.Contains(stderr, "that $INGESTD_CONFIG names: open none.hcl") {
+		t.Errorf("a missing file of the environment's: status %d\n%s", status, stderr)
+	}
 	t.Setenv("INGESTD_CONFIG", "")
 	check("1")
 	if err := os.Remove(filepath.Join(dir, "config.hcl")); err != nil {

@@ -56,7 +56,7 @@ func ListenWebSocket(c WebSocketConfig) (*WebSocket, error) {
 	}
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", c.Listen, err)
+		return nil, err // it says all there is: listen tcp 127.0.0.1:7001: bind: ...
 	}
 	return newWebSocket(c, l), nil
 }
