@@ -48,7 +48,7 @@ func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.logRefused(r, h.status, err.Error())
 		return
 	}
-	c.SetReadLimit(int64(w.config.MaxMessageSize))
+	c.SetReadLimit(-1) // frameBuffer.read has the limit, and can say what it is
 	w.add(&conn{
 		ws:     w,
 		conn:   c,

@@ -121,8 +121,16 @@ func TestMessageOfTheGreatestSize(t *testing.T) {
 	frame := `{"id":1,"seq":1,"data":"` + strings.Repeat("x", 5000-len(`{"id":1,"seq":1,"data":""}`)) + `"}`
 	c.send(frame)
 	c.expect(`{"op":"ack","id":1,"seq":1}`)
-	c.send(frame + " ")
-	c.expectClose(websocket.StatusMessageTooBig)
+	for _, more := range []int{1, 1 << 20} {
+		c.send(frame + strings.Repeat(" ", more))
+		_, err := c.receive()
+		var closed websocket.CloseError
+		if !errors.As(err, &closed) || closed.Code != websocket.StatusMessageTooBig ||
+			closed.Reason != "the frame is larger than max_message_size, 5000B" {
+			t.Errorf("%d bytes more: %v", more, err)
+		}
+		c = s.dial("")
+	}
 }
 
 func TestControlAnswers(t *testing.T) {

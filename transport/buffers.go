@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"io"
 	"sync"
 )
@@ -36,7 +37,10 @@ func (f *frameBuffer) release(w *WebSocket) {
 	}
 }
 
-// read reads r to its end, at most limit bytes: r fails by itself past that.
+// errFrameTooLarge is what read returns past its limit.
+var errFrameTooLarge = errors.New("the frame is too large")
+
+// read reads r to its end, at most limit bytes.
 func (f *frameBuffer) read(r io.Reader, limit int) ([]byte, error) {
 	f.b = f.b[:cap(f.b)]
 	n := 0
@@ -47,8 +51,11 @@ func (f *frameBuffer) read(r io.Reader, limit int) ([]byte, error) {
 			copy(grown, f.b)
 			f.b = grown
 		}
-		got, err := r.Read(f.b[n:])
-		n += got
+		// No more than that: the library waits until the slice is full.
+		got, err := r.Read(f.b[n:min(len(f.b), limit+1)])
+		if n += got; n > limit {
+			return nil, errFrameTooLarge
+		}
 		if err == io.EOF {
 			return f.b[:n], nil
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -76,7 +77,7 @@ func (c *conn) read() (code websocket.StatusCode, reason string, err error) {
 		// close the connection: so it is cut from outside.
 		typ, r, err := c.conn.Reader(context.Background())
 		if err != nil {
-			code, reason = readStatus(err)
+			code, reason = c.readStatus(err)
 			return code, reason, err
 		}
 		c.ws.stats.frames.Add(1)
@@ -84,7 +85,7 @@ func (c *conn) read() (code websocket.StatusCode, reason string, err error) {
 		frame, err := buf.read(r, int(c.ws.config.MaxMessageSize))
 		if err != nil {
 			buf.release(c.ws)
-			code, reason = readStatus(err)
+			code, reason = c.readStatus(err)
 			return code, reason, err
 		}
 		valid := utf8.Valid(frame)
@@ -107,10 +108,11 @@ func (c *conn) read() (code websocket.StatusCode, reason string, err error) {
 // readStatus tells with what to close after a read has failed. Where the library
 // has sent a close frame already, ours is dropped, but the client is given time
 // to read it.
-func readStatus(err error) (websocket.StatusCode, string) {
+func (c *conn) readStatus(err error) (websocket.StatusCode, string) {
 	switch {
-	case errors.Is(err, websocket.ErrMessageTooBig):
-		return websocket.StatusMessageTooBig, "the frame is too large"
+	case errors.Is(err, errFrameTooLarge):
+		return websocket.StatusMessageTooBig,
+			fmt.Sprintf("the frame is larger than max_message_size, %v", c.ws.config.MaxMessageSize)
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded),
 		websocket.CloseStatus(err) != -1:
 		return 0, ""

@@ -21,7 +21,7 @@ type WebSocket struct {
 	log        hclog.Logger
 	ops        map[string]*operation
 	ackSpooled bool
-	holds      *Holds // nil where nothing would ever be ended
+	holds      *Holds       // nil where nothing would ever be ended
 	listener   net.Listener // nil: no port of its own
 	server     http.Server
 	stats      counters
