@@ -92,6 +92,9 @@ func (s *Source) shownAt(at hcl.Range) bool { return at.Filename != setFile && a
 
 func (s *Source) shownSet(i int) string {
 	v := s.sets[i]
+	if v.bare {
+		return v.path
+	}
 	if v.plain || v.value == "" {
 		return v.path + "=" + v.value
 	}

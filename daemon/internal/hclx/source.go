@@ -35,6 +35,7 @@ type set struct {
 	rng         hcl.Range
 	plain       bool // the value may be shown
 	used        bool
+	bare        bool // there is no value, which was reported
 }
 
 // Parse reads the file's text and the values of --set. A syntax error is a
@@ -65,7 +66,7 @@ func (s *Source) parseSet(i int, text string) {
 	v.path = strings.TrimSpace(v.path)
 	s.sets = append(s.sets, v)
 	if !ok || v.path == "" {
-		v.used = true
+		v.used, v.bare = true, !ok
 		s.fail(v.rng, "A path and a value are needed", "Write --set router.batch_size=50.")
 	}
 }
@@ -122,7 +123,7 @@ func (s *Source) TakeSet(path string) (value string, at hcl.Range, ok bool) {
 func (s *Source) takeSet(path string, plain bool) *set {
 	var last *set
 	for _, v := range s.sets {
-		if v.path == path {
+		if v.path == path && !v.bare {
 			v.used, v.plain, last = true, plain, v
 		}
 	}
@@ -150,9 +151,18 @@ func (s *Source) DropSets(prefix string) {
 	}
 }
 
-// Finish reports every --set whose path nothing has taken. Names are the paths
-// that there are.
+// Finish reports every --set whose path nothing has taken, and adds to what was
+// said of a setting at the file's top level that is not one where it belongs.
+// Names are the paths that there are.
 func (s *Source) Finish(names []string) {
+	for _, d := range s.diags {
+		for name, a := range s.body.Attributes {
+			if d.Summary == "Unsupported argument" && d.Subject != nil && *d.Subject == a.NameRange &&
+				!strings.Contains(d.Detail, "Did you mean") {
+				d.Detail += " " + didYouMean(name, names)
+			}
+		}
+	}
 	for _, v := range s.sets {
 		if !v.used {
 			s.fail(v.rng, fmt.Sprintf("There is no setting %q", v.path), didYouMean(v.path, names))
