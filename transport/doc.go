@@ -9,7 +9,8 @@
 // Route has returned. A connection (conn.go, route.go, settle.go) keeps a bounded
 // table of its streams (streams.go), and a queue of answers (answers.go) in which
 // acks are raised while they wait. What ends with a connection is decided by
-// [Holds], which all transports of a program share. The wire format is in wire.go.
+// [Holds], which all transports of a program share. The wire format is in wire.go,
+// what the log is told in log.go.
 //
 // # Goroutines
 //
