@@ -65,9 +65,15 @@ func judge(h engine.Health, now time.Time) status {
 		reasons = append(reasons, "draining")
 	case !h.FullSince.IsZero():
 		eng.State = "full"
-		if full := now.Sub(h.FullSince); full >= fullFor {
-			reasons = append(reasons, fmt.Sprintf("pending has been at its bound for %v", full.Round(time.Second)))
+		why := "pending has been at its bound"
+		if h.Numbers != nil {
+			eng.State, why = "failing", "messages without a number have had to wait, "+h.Numbers.Error()+","
 		}
+		if full := now.Sub(h.FullSince); full >= fullFor {
+			reasons = append(reasons, fmt.Sprintf("%s for %v", why, full.Round(time.Second)))
+		}
+	case h.Numbers != nil:
+		eng.State = "failing"
 	}
 	switch {
 	case h.Blocked != nil:

@@ -136,8 +136,8 @@ func (d *delivery) forget() {
 	d.upto, d.duplicates = 0, 0
 }
 
-// release gives d back to the engine. Slices that a busy stream made large are left to the
-// garbage collector.
+// release gives d back to the engine. Slices that a busy stream made large are left
+// to the garbage collector.
 func (e *Engine) release(d *delivery) {
 	free := delivery{done: d.done, nodes: d.nodes, msgs: d.msgs, refusals: d.refusals, answers: d.answers}
 	if cap(d.msgs) > 32 {

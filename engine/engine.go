@@ -280,12 +280,9 @@ func (e *Engine) Health() Health {
 	}
 	h.FullSince = e.room.since()
 	h.Failing, h.Blocked = e.health.state()
-	since, why := e.numbers.trouble()
-	if h.FullSince.IsZero() {
+	var since time.Time
+	if since, h.Numbers = e.numbers.trouble(); h.FullSince.IsZero() {
 		h.FullSince = since
-	}
-	if h.Failing == nil {
-		h.Failing = why
 	}
 	return h
 }

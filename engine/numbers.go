@@ -82,7 +82,7 @@ func openNumbers(dir string, node int, clock *clock) (*numbers, error) {
 	return n, n.reserve(clock.now())
 }
 
-// readNumbers reads what save wrote. A file that is missing is no error.
+// readNumbers reads what reserve wrote. A file that is missing is no error.
 func readNumbers(path string) (node, mark int64, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

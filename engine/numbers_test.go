@@ -111,7 +111,7 @@ func TestNumbersCannotBeReserved(t *testing.T) {
 		}
 		raised := e.numbers.wait(seq)
 		time.Sleep(time.Minute)
-		if h := e.Health(); h.Failing == nil || time.Since(h.FullSince) != time.Minute {
+		if h := e.Health(); h.Numbers == nil || time.Since(h.FullSince) != time.Minute {
 			t.Errorf("health: %+v", h)
 		}
 		if err := os.Remove(dir); err != nil {

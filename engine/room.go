@@ -15,6 +15,7 @@ type room struct {
 	max     atomic.Int64
 	waiting atomic.Int64 // how many are in line
 	wanted  atomic.Int64 // by all in line
+	refused atomic.Bool  // somebody was turned away, and there has been little room since
 
 	mu        sync.Mutex // guards what follows
 	line      []*waiter
@@ -46,7 +47,7 @@ func (r *room) queue(c int64) *waiter {
 	w := &waiter{cost: c, granted: make(chan struct{})}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.line) == 0 {
+	if r.fullSince.IsZero() {
 		r.fullSince = time.Now()
 	}
 	// Counted before the line is served, so that whoever gives room after that
@@ -85,12 +86,26 @@ func (r *room) wait(ctx context.Context, w *waiter, closing <-chan struct{}) err
 
 // give gives back what was taken.
 func (r *room) give(c int64) {
-	r.used.Add(-c)
-	if r.waiting.Load() > 0 {
-		r.mu.Lock()
-		r.serve()
-		r.mu.Unlock()
+	used, limit := r.used.Add(-c), r.max.Load()
+	if r.waiting.Load() == 0 && !r.refused.Load() {
+		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.serve()
+	if used <= limit-limit/8 && r.refused.Swap(false) && len(r.line) == 0 {
+		r.fullSince = time.Time{}
+	}
+}
+
+// refuse notes that somebody was turned away instead of put in line.
+func (r *room) refuse() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fullSince.IsZero() {
+		r.fullSince = time.Now()
+	}
+	r.refused.Store(true)
 }
 
 // resize changes the bound.
@@ -121,12 +136,13 @@ func (r *room) leave(i int) {
 		r.line = slices.Delete(r.line, i, i+1)
 	}
 	r.waiting.Add(-1)
-	if len(r.line) == 0 {
+	if len(r.line) == 0 && !r.refused.Load() {
 		r.fullSince = time.Time{}
 	}
 }
 
-// since tells since when there is a line; zero: there is none.
+// since tells since when senders have had to wait, or were turned away; zero: there
+// is room.
 func (r *room) since() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()

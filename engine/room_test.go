@@ -288,8 +288,16 @@ func TestRejectWhenFull(t *testing.T) {
 		if want := 1000 - 64<<10/260; refused != want {
 			t.Errorf("%d refused, want %d", refused, want)
 		}
+		time.Sleep(7 * time.Second)
+		if h := r.Health(); time.Since(h.FullSince) != 7*time.Second {
+			t.Errorf("full since %v", h.FullSince)
+		}
 		close(gate)
+		time.Sleep(11 * time.Second) // what is open has its linger yet
 		synctest.Wait()
+		if h := r.Health(); !h.FullSince.IsZero() {
+			t.Error("still full")
+		}
 		if err := r.try(context.Background(), engine.Message{ID: "a"}); err != nil {
 			t.Error(err)
 		}

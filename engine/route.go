@@ -26,11 +26,14 @@ func (e *Engine) Route(ctx context.Context, m Message, p Producer) error {
 		}
 	}
 	c := cost(&m)
-	n := newNode(&m, p)
+	var n *node // made once there is room: a copy that waits would be bounded by nothing
 	for {
 		err := e.takeRoom(ctx, c)
 		var freed <-chan struct{}
 		if err == nil {
+			if n == nil {
+				n = newNode(&m, p)
+			}
 			if freed, err = e.accept(m.ID, n, c); err == nil && freed == nil {
 				if c > 0 && e.room.waiting.Load() > 0 {
 					e.relieve(0) // whoever is in line does not wait for the linger of m
@@ -46,7 +49,9 @@ func (e *Engine) Route(ctx context.Context, m Message, p Producer) error {
 			continue
 		}
 		if err != nil {
-			n.free()
+			if n != nil {
+				n.free()
+			}
 			return err
 		}
 	}
@@ -113,6 +118,7 @@ func (e *Engine) takeRoom(ctx context.Context, c int64) error {
 		if e.room.tryTake(c) {
 			return nil
 		}
+		e.room.refuse()
 		return ErrOverloaded
 	}
 	w := e.room.queue(c)

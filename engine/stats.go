@@ -18,7 +18,7 @@ type Stats struct {
 	Streams      int   // live lanes
 
 	Groups  uint64 // calls of Sink.Write
-	Retries uint64 // calls of Sink.Write that failed transiently
+	Retries uint64 // calls of Sink.Write that failed or were blocked, and came again
 	Flushes Flushes
 }
 
@@ -31,8 +31,9 @@ type Flushes struct {
 type Health struct {
 	Draining  bool
 	Blocked   error     // not nil: nothing can be stored until an operator acts
-	Failing   error     // not nil: the last Write failed transiently, or the disk takes no numbers
-	FullSince time.Time // not zero: since when Route has had to make senders wait
+	Failing   error     // not nil: the last Write failed transiently
+	Numbers   error     // not nil: no numbers can be reserved; without them senders wait soon
+	FullSince time.Time // not zero: since when Route has had to make senders wait, or turn them away
 }
 
 // add adds the counters of a shard.
