@@ -38,6 +38,9 @@ func (d *daemon) statusOf(ctx context.Context, p *parts) func() status {
 		s := judge(health, time.Now())
 		s.Parts[0].Detail = fmt.Sprintf("%s live, %s pending, %s of %s", count(stats.Streams, "stream"),
 			count(int(stats.Pending), "message"), human(engine.Size(stats.PendingBytes)), human(d.current.Load().Router.MaxPending))
+		if health.Numbers != nil {
+			s.Parts[0].Detail += "; " + health.Numbers.Error()
+		}
 		s.Parts[1].Name += "." + d.cfg.sink.name
 		s.Parts[1].Detail = strings.TrimSuffix(p.sink.String()+": "+s.Parts[1].Detail, ": ")
 		for _, t := range p.transports {

@@ -209,6 +209,8 @@ func TestJudge(t *testing.T) {
 		{"full for a moment", engine.Health{FullSince: now.Add(-fullFor + 1)}, true, "full ok"},
 		{"full for long", engine.Health{FullSince: now.Add(-fullFor)}, false, "full ok"},
 		{"a failure that passes", engine.Health{Failing: some}, true, "ok failing"},
+		{"no numbers yet needed", engine.Health{Numbers: some}, true, "failing ok"},
+		{"no numbers", engine.Health{Numbers: some, FullSince: now.Add(-fullFor)}, false, "failing ok"},
 		{"blocked", engine.Health{Blocked: some, FullSince: now.Add(-time.Hour)}, false, "full blocked"},
 	} {
 		s := judge(c.health, now)

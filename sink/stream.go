@@ -1,6 +1,8 @@
 package sink
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/ingestd/ingestd/engine"
@@ -44,8 +46,27 @@ type Stream struct {
 	Batch   int             // the index of the last batch with an End
 }
 
-// Changes tells whether the stream's row must be written, beyond Again.
-func (s *Stream) Changes() bool { return s.Fresh > 0 || s.Status != Keep }
+// Changed gives the streams whose rows are to be written. It opens those that no
+// more than a duplicate opens again, with the query reopen, by the id and the time
+// at or before which they ended. Streams is used up by it.
+func (g *Group) Changed(ctx context.Context, c *Conn, args *Args, reopen string) ([]Stream, error) {
+	changed := g.Streams[:0]
+	for k := range g.Streams {
+		s := &g.Streams[k]
+		switch {
+		case s.Fresh > 0 || s.Status != Keep:
+			changed = append(changed, *s)
+		case !s.Again.IsZero():
+			args.Reset()
+			args.Add(s.ID)
+			args.Time(s.Again)
+			if _, err := c.Exec(ctx, reopen, args.Values()); err != nil {
+				return nil, fmt.Errorf("open stream: %w", err)
+			}
+		}
+	}
+	return changed, nil
+}
 
 // Fold makes Streams from the batches and what is known of their messages.
 func (g *Group) Fold() {

@@ -14,23 +14,9 @@ func (w *writer) writeStreams(ctx context.Context) error {
 	if w.queries.upsertStreams == nil {
 		return nil
 	}
-	streams := w.group.Streams
-	changed := streams[:0]
-	for k := range streams {
-		s := &streams[k]
-		if s.Changes() {
-			changed = append(changed, *s)
-			continue
-		}
-		if s.Again.IsZero() {
-			continue
-		}
-		w.args.Reset()
-		w.args.Add(s.ID)
-		w.args.Time(s.Again)
-		if _, err := w.conn.Exec(ctx, w.queries.reopenStream, w.args.Values()); err != nil {
-			return fmt.Errorf("open stream: %w", err)
-		}
+	changed, err := w.group.Changed(ctx, w.conn, &w.args, w.queries.reopenStream)
+	if err != nil {
+		return err
 	}
 	for len(changed) > 0 {
 		n := sink.Chunk(len(changed), w.limit, shapes, func(k int) int { return sink.StreamSize(&changed[k]) })

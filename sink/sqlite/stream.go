@@ -49,23 +49,9 @@ const (
 
 // writeStreams writes the rows of the streams, each once.
 func (w *writer) writeStreams(ctx context.Context) error {
-	streams := w.group.Streams
-	changed := streams[:0]
-	for k := range streams {
-		s := &streams[k]
-		if s.Changes() {
-			changed = append(changed, *s)
-			continue
-		}
-		if s.Again.IsZero() {
-			continue
-		}
-		w.args.Reset()
-		w.args.Add(s.ID)
-		w.args.Time(s.Again)
-		if _, err := w.conn.Exec(ctx, reopenStream, w.args.Values()); err != nil {
-			return fmt.Errorf("open stream: %w", err)
-		}
+	changed, err := w.group.Changed(ctx, w.conn, &w.args, reopenStream)
+	if err != nil {
+		return err
 	}
 	for len(changed) > 0 {
 		n := sink.Chunk(len(changed), chunkBytes, shapes, func(k int) int { return sink.StreamSize(&changed[k]) })
