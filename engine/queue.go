@@ -48,7 +48,7 @@ func (w *writer) push(d *delivery) {
 // gather takes a group from the queues, and from the lanes what the deliveries are
 // to carry: only now, so that all is joined that got ready while they waited.
 func (w *writer) gather() {
-	w.group = w.group[:0]
+	w.group, w.extra = w.group[:0], false
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	o := w.engine.opts.Load()
@@ -101,14 +101,15 @@ func (w *writer) join(d *delivery, count int, bytes int64) bool {
 }
 
 // probe makes a group of one delivery: of those that have failed least by turns the
-// one that came first and the one that came last, and every fourth time a suspect.
-// w.mu is held.
+// one that came first and the one that came last, and every fourth time a suspect,
+// for which nobody else has to wait longer. w.mu is held.
 func (w *writer) probe(count int, bytes int64) {
 	q := &w.fresh
 	if q.front == nil {
 		q = &w.retried
 	}
-	if q.front == nil || w.failures%4 == 3 && w.suspects.front != nil {
+	w.extra = q.front != nil && w.suspects.front != nil && w.failures%4 == 3
+	if q.front == nil || w.extra {
 		q = &w.suspects
 	}
 	var best, before *delivery

@@ -50,6 +50,7 @@ type writer struct {
 	lastErr   error     // the last of them
 	stored    bool      // something of the group was stored
 	next      time.Time // no group before, while the sink is taken for broken
+	extra     bool      // the group is a suspect that others do not wait for
 	suspectAt time.Time // no suspect before
 	turned    bool      // whose turn it is: fresh ones or retried ones
 }
@@ -167,7 +168,7 @@ func (w *writer) deliver() bool {
 		now := time.Now()
 		w.suspectAt = now.Add(suspectRest * now.Sub(began))
 	}
-	if w.broken() {
+	if w.broken() && !w.extra {
 		shift := min((w.failures-outageAfter)/outageProbes, 10)
 		w.next = time.Now().Add(min(outagePace, w.engine.opts.Load().RetryMin<<shift))
 	}
