@@ -1,0 +1,8 @@
+//go:build seedbugs
+
+package seedbug
+
+import "os"
+
+// Is tells whether the bug of that name is planted.
+func Is(name string) bool { return os.Getenv("SEEDBUG") == name }
