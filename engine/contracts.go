@@ -37,6 +37,18 @@ type Sink interface {
 	Close() error
 }
 
+// DeadLetters keeps what a sink refuses for good, so that an operator can look at
+// it, mend what it needs, and send it again.
+//
+// Keep returns nil once all letters are durable; only then are their messages
+// settled, and their senders told. After an error the engine calls it again, with
+// backoff, and for as long as it takes: so a letter may come twice, and is kept
+// once. It is called concurrently for different streams, keeps none of the
+// letters' memory, and returns soon after ctx ends.
+type DeadLetters interface {
+	Keep(ctx context.Context, letters []DeadLetter) error
+}
+
 // Producer hears what became of the messages that it routed. It is a pointer, or
 // another type whose values can be compared.
 type Producer interface {
@@ -49,7 +61,8 @@ type Producer interface {
 	// goroutines, concurrently for different streams.
 	//
 	// err is nil once they are stored; a permanent error ([IsPermanent]) if they
-	// were refused for good; [ErrUndelivered] at the end of a drain: given up,
+	// were refused for good (and [Options.DeadLetters] has them, where it is set);
+	// [ErrUndelivered] at the end of a drain: given up,
 	// kept in a file where [Options.DataDir] is set, and the sender is not
 	// answered. r.Rows belongs to a Done or Disconnect, r.LastSeq to a Resume;
 	// elsewhere they say nothing.

@@ -36,8 +36,13 @@ func (e *Engine) deliverLane(l *lane) {
 				return
 			}
 		}
+		if !e.keepRefused(d) {
+			e.settle(d)
+			e.leave(d)
+			return
+		}
 		e.settle(d)
-		if d.failure != nil && !e.backoff(d) {
+		if d.failure != nil && !e.backoff(d, d.attempts) {
 			e.leave(d)
 			return
 		}
@@ -117,11 +122,12 @@ func (e *Engine) settle(d *delivery) {
 	e.room.give(room)
 }
 
-// backoff waits before d is tried again. It tells whether there is a next time.
-func (e *Engine) backoff(d *delivery) bool {
+// backoff waits before d is tried again, after so many failures. It tells whether
+// there is a next time.
+func (e *Engine) backoff(d *delivery, failures int) bool {
 	o := e.opts.Load()
 	most := o.RetryMax
-	if shift := d.attempts - 1; shift < 32 && o.RetryMin<<shift>>shift == o.RetryMin {
+	if shift := failures - 1; shift < 32 && o.RetryMin<<shift>>shift == o.RetryMin {
 		most = min(most, o.RetryMin<<shift)
 	}
 	closing := e.closing

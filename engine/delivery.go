@@ -17,6 +17,7 @@ type delivery struct {
 	msgs  []Message // those of nodes, next to each other
 
 	attempts   int  // failures since something of it was stored
+	tried      int  // how often what is settled now was tried
 	suspect    bool // it failed alone
 	told       bool // and that was logged
 	failure    error

@@ -37,7 +37,8 @@
 //     jitter, in order. A sink that is blocked refuses nothing; neither does one
 //     that has refused a hundred messages in a row and stored none.
 //  7. A message that is refused for good costs its stream and its neighbours nothing
-//     but the time to find it.
+//     but the time to find it. With Options.DeadLetters it is kept there before
+//     anybody is told.
 //  8. A stream that cannot be stored holds back no other.
 //  9. What is written again after a failure has the same key, ID, Seq and Client,
 //     and comes in the same order, so a sink can tell what it has already.
@@ -51,8 +52,8 @@
 //	clock            Run                the drain's end     its timer                  lingers, idle timeouts
 //	reserver         Run                the drain's end     its ticker                 the file of the high-water mark
 //	writer (each)    Run                the drain's end     ready lanes, Sink.Write    a group while it is written
-//	lane's           a batch that gets  nothing is ready    the writer, its backoff    the lane's messages on their
-//	                 ready                                                             way to Settled
+//	lane's           a batch that gets  nothing is ready    the writer, its backoff,   the lane's messages on their
+//	                 ready                                  DeadLetters.Keep           way to Settled
 //
 // The caller's goroutine does the rest: Route appends to the lane under the lock of
 // a shard of the table. A writer gives at most 4096 lanes a goroutine at a time,

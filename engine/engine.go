@@ -27,7 +27,7 @@ type Engine struct {
 	streams atomic.Int64
 	room    room
 	open    atomic.Int64 // what is in open batches, of what room bounds
-	numbers *numbers
+	numbers *Numbers
 
 	deliveries sync.Pool // of *delivery
 
@@ -38,6 +38,7 @@ type Engine struct {
 	failed   atomic.Uint64
 	refusals atomic.Int64 // in a row
 	health   health
+	letters  letters
 
 	running    atomic.Bool
 	started    chan struct{}  // closed when Run begins
@@ -223,6 +224,8 @@ func (e *Engine) Update(o Options) error {
 	fixed(o.Writers == old.Writers, "writers")
 	fixed(o.DataDir == old.DataDir, "data_dir")
 	fixed(o.Node == old.Node, "node")
+	fixed(o.DeadLetters == old.DeadLetters, "dead_letters")
+	fixed(o.RestoreToken == old.RestoreToken, "restore_token")
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -270,6 +273,10 @@ func (e *Engine) Stats() Stats {
 	return sum
 }
 
+// Numbers gives the source of the engine's numbers, which are reserved while Run
+// runs.
+func (e *Engine) Numbers() *Numbers { return e.numbers }
+
 // Health tells how the engine is.
 func (e *Engine) Health() Health {
 	var h Health
@@ -280,6 +287,7 @@ func (e *Engine) Health() Health {
 	}
 	h.FullSince = e.room.since()
 	h.Failing, h.Blocked = e.health.state()
+	h.DeadLetters = e.letters.state()
 	var since time.Time
 	if since, h.Numbers = e.numbers.trouble(); h.FullSince.IsZero() {
 		h.FullSince = since

@@ -49,6 +49,21 @@ func IsPermanent(err error) bool {
 	return errors.As(err, &p) || errors.As(err, &r)
 }
 
+// ErrorCode gives the short form of err, of which tables and filters can be made:
+// "conflict" for [ErrConflict]; otherwise what the method ErrorCode() string says
+// of err, or of an error that it wraps, where there is one, like the number that a
+// database gives its errors; otherwise "".
+func ErrorCode(err error) string {
+	if errors.Is(err, ErrConflict) {
+		return "conflict"
+	}
+	var coded interface{ ErrorCode() string }
+	if errors.As(err, &coded) {
+		return coded.ErrorCode()
+	}
+	return ""
+}
+
 // RejectError names the one message of a Write that is refused for good.
 type RejectError struct {
 	Batch   int   // the index of its batch

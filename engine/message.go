@@ -86,8 +86,19 @@ type Batch struct {
 	ID       string
 	Messages []Message // in the order of acceptance; may be empty where the rest says something
 	End      EndReason // not "": the stream ends after these
+	Ended    time.Time // when that was received, where End is not ""
 	Final    *Message  // the Done that ended it, with its Code and Data; nil otherwise
 	Resume   string    // a client's name: its last stored number is asked for
+}
+
+// DeadLetter is a message that a sink refused for good, a Report or a Done, and
+// why.
+type DeadLetter struct {
+	Message  Message
+	Err      error     // why: what the sink returned
+	Code     string    // the same in short; see ErrorCode
+	Attempts int       // how often it was tried since its stream was last stored
+	Refused  time.Time // when; UTC
 }
 
 // Result is what a sink can tell of a stored batch. A sink that cannot tell Rows

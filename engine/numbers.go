@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/ingestd/ingestd/internal/seedbug"
 )
 
 // A number of our own is
@@ -36,8 +38,13 @@ const (
 
 var numbersEpoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// numbers gives the milliseconds and the node; the counters are in the shards.
-type numbers struct {
+// Numbers gives messages numbers of the server's own. They are above those of all
+// clients, ascend with time, and are unique over restarts, steps of the clock and
+// servers with different nodes. An [Engine] has one; a Router in front of it that
+// numbers messages itself, as the spool does, uses the same. It is safe for
+// concurrent use.
+type Numbers struct {
+	clock *clock
 	path  string // of the high-water mark; empty: none is kept
 	node  int64
 	base  int64 // milliseconds since 2024 at the start of the engine's clock
@@ -54,8 +61,8 @@ type numbers struct {
 
 // openNumbers reads the high-water mark in dir, where dir is not empty, and
 // reserves the first numbers. clock is the engine's.
-func openNumbers(dir string, node int, clock *clock) (*numbers, error) {
-	n := &numbers{node: int64(node), short: make(chan struct{}, 1), raised: make(chan struct{})}
+func openNumbers(dir string, node int, clock *clock) (*Numbers, error) {
+	n := &Numbers{clock: clock, node: int64(node), short: make(chan struct{}, 1), raised: make(chan struct{})}
 	n.base = max(0, clock.start.UnixMilli()-numbersEpoch.UnixMilli())
 	if dir == "" {
 		if n.node == 0 {
@@ -78,7 +85,9 @@ func openNumbers(dir string, node int, clock *clock) (*numbers, error) {
 	if n.node == 0 {
 		n.node = randomNode()
 	}
-	n.base = max(n.base, mark+1)
+	if !seedbug.Is("engine-forget-high-water-mark") {
+		n.base = max(n.base, mark+1)
+	}
 	return n, n.reserve(clock.now())
 }
 
@@ -105,9 +114,21 @@ func randomNode() int64 {
 	return int64(binary.LittleEndian.Uint64(b[:])%maxNode) + 1
 }
 
+// Next gives the number after last, which is the one that the caller got before,
+// or 0. Callers that number one stream must take turns, and pass on the last. While
+// no number is reserved, because the disk does not take the mark, it gives a
+// channel instead that is closed when it is time to ask again.
+func (n *Numbers) Next(last int64) (seq int64, wait <-chan struct{}) {
+	seq, ok := n.next(last, n.clock.now())
+	if !ok {
+		return 0, n.wait(seq)
+	}
+	return seq, nil
+}
+
 // next gives the number after last at the instant now. ok tells whether its
 // milliseconds have been reserved; if not, wait for them and ask again.
-func (n *numbers) next(last, now int64) (seq int64, ok bool) {
+func (n *Numbers) next(last, now int64) (seq int64, ok bool) {
 	seq = n.number(n.base + now/int64(time.Millisecond))
 	if seq <= last {
 		// The same millisecond, or more than 512 in one before it. The counter
@@ -120,14 +141,14 @@ func (n *numbers) next(last, now int64) (seq int64, ok bool) {
 }
 
 // number is the first of a millisecond.
-func (n *numbers) number(ms int64) int64 {
+func (n *Numbers) number(ms int64) int64 {
 	return FirstOwnSeq | ms<<(nodeBits+counterBits) | n.node<<counterBits
 }
 
 func millis(seq int64) int64 { return seq &^ FirstOwnSeq >> (nodeBits + counterBits) }
 
 // reserve makes the numbers of the next seconds safe to give.
-func (n *numbers) reserve(now int64) error {
+func (n *Numbers) reserve(now int64) error {
 	n.mu.Lock()
 	mark := max(n.base+now/int64(time.Millisecond), n.wanted) + reserveAhead
 	n.mu.Unlock()
@@ -150,7 +171,7 @@ func (n *numbers) reserve(now int64) error {
 }
 
 // trouble tells since when senders wait for numbers, and why.
-func (n *numbers) trouble() (since time.Time, why error) {
+func (n *Numbers) trouble() (since time.Time, why error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.since, n.failed
@@ -159,7 +180,7 @@ func (n *numbers) trouble() (since time.Time, why error) {
 // wait returns a channel that is closed once more numbers are reserved. That takes
 // time only while the disk does not take the mark, or one stream gets more than
 // half a million messages a second.
-func (n *numbers) wait(seq int64) <-chan struct{} {
+func (n *Numbers) wait(seq int64) <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.wanted = max(n.wanted, millis(seq))
@@ -174,7 +195,7 @@ func (n *numbers) wait(seq int64) <-chan struct{} {
 }
 
 // keepReserving is a goroutine of the engine.
-func (n *numbers) keepReserving(clock *clock, log hclog.Logger, stop <-chan struct{}) {
+func (n *Numbers) keepReserving(clock *clock, log hclog.Logger, stop <-chan struct{}) {
 	if n.path == "" {
 		return
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-func open(t *testing.T, dir string, node int) (*numbers, *clock) {
+func open(t *testing.T, dir string, node int) (*Numbers, *clock) {
 	t.Helper()
 	var c clock
 	c.init()
@@ -133,7 +133,7 @@ func TestNumbersOfNodesDiffer(t *testing.T) {
 		seen := make(map[int64]bool)
 		var last [2]int64
 		for range 3000 {
-			for i, n := range []*numbers{a, b} {
+			for i, n := range []*Numbers{a, b} {
 				seq, _ := n.next(last[i], c.now())
 				if seen[seq] || seq < FirstOwnSeq || seq == math.MaxInt64 {
 					t.Fatalf("%x twice, or out of range", seq)

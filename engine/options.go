@@ -55,6 +55,16 @@ type Options struct {
 	// gives up is only settled with ErrUndelivered. It cannot be changed by Update.
 	DataDir string
 
+	// DeadLetters keeps what the sink refuses for good; nil: it is only told to the
+	// producer. It cannot be changed by Update.
+	DeadLetters DeadLetters
+
+	// RestoreToken is written into each line of a file of what could not be
+	// delivered. It lets who has the file give its messages back, with the numbers
+	// that they have: see transport.WebSocketConfig. Empty: nothing is written. It
+	// cannot be changed by Update.
+	RestoreToken Secret
+
 	// Node, 1 to 4095, tells apart the numbers of engines that write the same
 	// streams. 0: chosen at random, and kept in DataDir. It cannot be changed by
 	// Update.

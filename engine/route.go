@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"time"
 	"unicode/utf8"
+
+	"github.com/ingestd/ingestd/internal/seedbug"
 )
 
-// Route accepts m, as [Router] says. A zero Received is now, a zero Time is
-// Received, and empty Data of a Report is null.
+// Route accepts m, as [Router] says, with what [Check] fills in.
 //
 // Before Run has begun it waits for that.
 func (e *Engine) Route(ctx context.Context, m Message, p Producer) error {
-	if err := check(&m); err != nil {
-		return Permanent(err)
+	if err := Check(&m); err != nil {
+		return err
 	}
 	select {
 	case <-e.started:
@@ -69,8 +70,26 @@ func (e *Engine) wait(ctx context.Context, ready <-chan struct{}) error {
 	}
 }
 
-// check says what is wrong with a message, and fills in what may be left out.
-func check(m *Message) error {
+// Check says what is wrong with m, as a permanent error, and fills in what may be
+// left out: a zero Received is now, a zero Time is Received, and empty Data of a
+// Report is null. Route begins with it.
+func Check(m *Message) error {
+	if err := malformed(m); err != nil {
+		return Permanent(err)
+	}
+	if m.Received.IsZero() {
+		m.Received = time.Now().UTC()
+	}
+	if m.Time.IsZero() {
+		m.Time = m.Received
+	}
+	if len(m.Data) == 0 && m.Kind == Report {
+		m.Data = null
+	}
+	return nil
+}
+
+func malformed(m *Message) error {
 	switch {
 	case m.ID == "":
 		return errors.New("id: must not be empty")
@@ -88,15 +107,6 @@ func check(m *Message) error {
 		return fmt.Errorf("client: must have at most %d bytes, not %d", MaxClientLen, len(m.Client))
 	case !utf8.ValidString(m.Client):
 		return errors.New("client: must be valid UTF-8")
-	}
-	if m.Received.IsZero() {
-		m.Received = time.Now().UTC()
-	}
-	if m.Time.IsZero() {
-		m.Time = m.Received
-	}
-	if len(m.Data) == 0 && m.Kind == Report {
-		m.Data = null
 	}
 	return nil
 }
@@ -214,7 +224,11 @@ func (e *Engine) retireOldest() bool {
 		for i := range e.shards {
 			s := &e.shards[i]
 			s.mu.Lock()
-			if l := s.idle.front; l != nil && (oldest == nil || l.since < since) {
+			l := s.idle.front
+			if l == nil && seedbug.Is("engine-drop-on-evict") {
+				l = s.collecting.front
+			}
+			if l != nil && (oldest == nil || l.since < since) {
 				oldest, since = s, l.since
 			}
 			s.mu.Unlock()
@@ -224,6 +238,9 @@ func (e *Engine) retireOldest() bool {
 		}
 		oldest.mu.Lock()
 		l := oldest.idle.front
+		if l == nil && seedbug.Is("engine-drop-on-evict") {
+			l = oldest.collecting.front
+		}
 		if l != nil {
 			oldest.retire(l)
 		}

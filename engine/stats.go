@@ -29,11 +29,12 @@ type Flushes struct {
 
 // Health says whether an Engine takes messages, and what keeps it from storing.
 type Health struct {
-	Draining  bool
-	Blocked   error     // not nil: nothing can be stored until an operator acts
-	Failing   error     // not nil: the last Write failed transiently
-	Numbers   error     // not nil: no numbers can be reserved; without them senders wait soon
-	FullSince time.Time // not zero: since when Route has had to make senders wait, or turn them away
+	Draining    bool
+	Blocked     error     // not nil: nothing can be stored until an operator acts
+	Failing     error     // not nil: the last Write failed transiently
+	Numbers     error     // not nil: no numbers can be reserved; without them senders wait soon
+	DeadLetters error     // not nil: refused messages wait, since they cannot be kept
+	FullSince   time.Time // not zero: since when Route has had to make senders wait, or turn them away
 }
 
 // add adds the counters of a shard.

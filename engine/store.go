@@ -3,6 +3,8 @@ package engine
 import (
 	"errors"
 	"fmt"
+
+	"github.com/ingestd/ingestd/internal/seedbug"
 )
 
 // refusalsToBlock is after how many refusals in a row, with nothing stored in
@@ -99,7 +101,7 @@ func (w *writer) give(err error) {
 func (w *writer) build(spans []span) (count int) {
 	w.batches, w.places = w.batches[:0], w.places[:0]
 	for _, s := range spans {
-		if s.d.failure != nil {
+		if s.d.failure != nil && !seedbug.Is("engine-overtake-a-failure") {
 			continue
 		}
 		for i := s.lo; i < s.hi; {
@@ -131,9 +133,9 @@ func (w *writer) build(spans []span) (count int) {
 func control(b *Batch, m *Message) bool {
 	switch m.Kind {
 	case Done:
-		b.End, b.Final = EndOp, m
+		b.End, b.Ended, b.Final = EndOp, m.Received, m
 	case Disconnect:
-		b.End = EndDisconnect
+		b.End, b.Ended = EndDisconnect, m.Received
 	case Resume:
 		b.Resume = m.Client
 	default:

@@ -105,9 +105,10 @@ func (e *Engine) keepUndelivered() (path string, err error) {
 		return "", err
 	}
 	w := bufio.NewWriterSize(f, 64<<10)
+	token := string(e.opts.Load().RestoreToken)
 	for _, d := range e.leaving {
 		for i := range d.msgs {
-			writeUndelivered(w, &d.msgs[i])
+			writeUndelivered(w, &d.msgs[i], token)
 		}
 	}
 	err = w.Flush()
@@ -126,7 +127,7 @@ func (e *Engine) keepUndelivered() (path string, err error) {
 // writeUndelivered writes m as the wire has it, with what the wire leaves to the
 // server besides, so that nothing is lost and it can be sent again. Data stands
 // as it was sent, byte for byte: the key finds it stored already if it was.
-func writeUndelivered(w io.Writer, m *Message) {
+func writeUndelivered(w io.Writer, m *Message, token string) {
 	if m.Kind != Report && m.Kind != Done {
 		return // it asked for an answer that nobody hears now
 	}
@@ -155,6 +156,10 @@ func writeUndelivered(w io.Writer, m *Message) {
 	b = appendString(b, m.Sender)
 	b = append(b, `,"code":`...)
 	b = strconv.AppendInt(b, m.Code, 10)
+	if token != "" {
+		b = append(b, `,"restore":`...)
+		b = appendString(b, token)
+	}
 	switch {
 	case len(m.Data) == 0:
 	case json.Valid(m.Data):

@@ -174,6 +174,7 @@ func (w *writer) deliver() bool {
 	}
 	for _, d := range w.group {
 		w.judge(d)
+		d.tried = d.attempts + 1
 		if d.upto > 0 {
 			d.attempts = 0
 		}
