@@ -37,7 +37,7 @@ type Options struct {
 	RetryMax time.Duration
 
 	// ShutdownTimeout bounds a drain: what is not stored by then is given up,
-	// written to a file in DataDir, and settled with ErrUndelivered.
+	// written to a file in DataDir, and settled with [ErrUndelivered].
 	ShutdownTimeout time.Duration
 
 	// Writers is how many goroutines call Sink.Write. A stream always has the same
@@ -55,8 +55,12 @@ type Options struct {
 	// gives up is only settled with ErrUndelivered. It cannot be changed by Update.
 	DataDir string
 
+	// LeaveUndelivered says that no file is written of what a drain gives up: whoever
+	// routed it keeps it, as a spool does.
+	LeaveUndelivered bool
+
 	// DeadLetters keeps what the sink refuses for good; nil: it is only told to the
-	// producer. It cannot be changed by Update.
+	// producer. It is a pointer, and cannot be changed by Update.
 	DeadLetters DeadLetters
 
 	// RestoreToken is written into each line of a file of what could not be

@@ -92,10 +92,10 @@ func (e *Engine) settleUndelivered(d *delivery) (count uint64) {
 }
 
 // keepUndelivered writes the messages to a file of their own and gives its path;
-// an empty one where there is no data directory.
+// an empty one where there is to be none.
 func (e *Engine) keepUndelivered() (path string, err error) {
 	dir := e.opts.Load().DataDir
-	if dir == "" {
+	if dir == "" || e.opts.Load().LeaveUndelivered {
 		return "", nil
 	}
 	name := "undelivered-" + time.Now().UTC().Format("20060102T150405.000000Z") + ".ndjson"
