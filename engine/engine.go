@@ -224,12 +224,10 @@ func (e *Engine) Update(o Options) error {
 	fixed(o.Writers == old.Writers, "writers")
 	fixed(o.DataDir == old.DataDir, "data_dir")
 	fixed(o.Node == old.Node, "node")
-	fixed(o.DeadLetters == old.DeadLetters, "dead_letters")
-	fixed(o.RestoreToken == old.RestoreToken, "restore_token")
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	o.Logger = old.Logger
+	o.Logger, o.DeadLetters, o.RestoreToken = old.Logger, old.DeadLetters, old.RestoreToken
 	e.opts.Store(&o)
 	e.room.resize(int64(o.MaxPending))
 	for i := range e.shards {

@@ -60,7 +60,7 @@ type Options struct {
 	LeaveUndelivered bool
 
 	// DeadLetters keeps what the sink refuses for good; nil: it is only told to the
-	// producer. It is a pointer, and cannot be changed by Update.
+	// producer. It cannot be changed by Update.
 	DeadLetters DeadLetters
 
 	// RestoreToken is written into each line of a file of what could not be
