@@ -110,7 +110,7 @@ func TestFoldStatus(t *testing.T) {
 		m := message(second)
 		return engine.Batch{ID: "a", End: engine.EndOp, Final: &m}
 	}
-	gone := engine.Batch{ID: "a", End: engine.EndDisconnect}
+	gone := engine.Batch{ID: "a", End: engine.EndDisconnect, Ended: at(2)}
 	with := func(seconds ...int) engine.Batch {
 		b := engine.Batch{ID: "a"}
 		for _, s := range seconds {
@@ -134,7 +134,9 @@ func TestFoldStatus(t *testing.T) {
 		{"went on", []engine.Batch{with(1), done(2), with(3)}, true, sink.Open, 0},
 		{"went on in the same frame", []engine.Batch{with(1), done(2), with(2)}, true, sink.Open, 0},
 		{"an old one after the end", []engine.Batch{with(1), done(2), with(1)}, true, sink.Done, 0},
-		{"went on after a disconnect", []engine.Batch{with(1), gone, with(2)}, true, sink.Open, 0},
+		{"went on after a disconnect", []engine.Batch{with(1), gone, with(3)}, true, sink.Open, 0},
+		{"went on in the moment of a disconnect", []engine.Batch{with(1), gone, with(2)}, true, sink.Open, 0},
+		{"an old one after a disconnect", []engine.Batch{with(1), gone, with(1)}, true, sink.Done, 0},
 		{"ended twice", []engine.Batch{with(1), done(2), with(3), gone}, false, sink.Done, 0},
 		{"nothing", []engine.Batch{with()}, false, sink.Keep, 0},
 	} {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/seedbug"
 )
 
 // Status is what a Write does to the status of a stream.
@@ -41,7 +42,7 @@ type Stream struct {
 	Status  Status
 	Reason  engine.EndReason
 	Final   *engine.Message // the Done, where there was one
-	EndedAt time.Time       // when the Done was received; else when it is written
+	EndedAt time.Time       // when the Done or Disconnect was received
 	Again   time.Time       // when the last duplicate was received, where Status is Keep
 	Batch   int             // the index of the last batch with an End
 }
@@ -119,16 +120,26 @@ func (s *Stream) again(received time.Time) {
 			s.Again = received
 		}
 	case Done:
-		if !received.Before(s.EndedAt) || s.Final == nil {
+		if !received.Before(s.EndedAt) {
 			s.Status = Open
 		}
 	}
 }
 
 func (s *Stream) end(b *engine.Batch, now time.Time) {
-	s.Status, s.Reason, s.Final, s.EndedAt = Done, b.End, b.Final, now
-	if b.Final != nil && !b.Final.Received.IsZero() {
-		s.EndedAt = b.Final.Received
-	}
+	s.Status, s.Reason, s.Final, s.EndedAt = Done, b.End, b.Final, Ended(b, now)
 	s.Again = time.Time{}
+}
+
+// Ended is when the stream of b ended: now, where nobody has said when.
+func Ended(b *engine.Batch, now time.Time) time.Time {
+	switch {
+	case seedbug.Is("sink-ended-now"):
+		return now
+	case !b.Ended.IsZero():
+		return b.Ended
+	case b.Final != nil && !b.Final.Received.IsZero():
+		return b.Final.Received
+	}
+	return now
 }

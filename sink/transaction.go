@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/seedbug"
 )
 
 var (
@@ -15,6 +18,35 @@ var (
 	// transaction: it must be discarded.
 	ErrLost = errors.New("connection given up")
 )
+
+// Steps are what a Write does in its transaction, in this order.
+type Steps struct {
+	Insert  func(context.Context) error // stores the messages, and finds out which are new
+	Streams func(context.Context) error // writes the rows of the streams
+	Results func(context.Context) ([]engine.Result, error)
+	Hook    *Hook // nil: none
+}
+
+// Store carries out the steps in a transaction.
+func (c *Conn) Store(ctx context.Context, g *Group, do Steps) (results []engine.Result, err error) {
+	err = c.Transaction(ctx, func(ctx context.Context) error {
+		if err := do.Insert(ctx); err != nil {
+			return err
+		}
+		g.Fold()
+		if err := do.Streams(ctx); err != nil {
+			return err
+		}
+		if results, err = do.Results(ctx); err != nil {
+			return err
+		}
+		return c.apply(ctx, do.Hook, g)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return results, nil
+}
 
 // Transaction calls f in a transaction and commits, or rolls back after every
 // error: a server does so by itself only after some.
@@ -28,6 +60,9 @@ func (c *Conn) Transaction(ctx context.Context, f func(context.Context) error) (
 			return nil
 		}
 		err = fmt.Errorf("commit: %w", err)
+	}
+	if seedbug.Is("mysql-no-rollback-after-1205") && strings.Contains(err.Error(), "Error 1205") {
+		return errors.Join(err, tx.Commit())
 	}
 	// Where the context has ended, database/sql rolls back on a goroutine of its
 	// own, which nobody can wait for: it might meet the next transaction. And after

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/sink"
 )
 
 // Config says which database to write, and how. Start from [DefaultConfig].
@@ -32,6 +33,11 @@ type Config struct {
 
 	// Writers is how many connections write.
 	Writers int `hcl:"writers,optional"`
+
+	// Apply, where it is not nil, changes rows of the host program's own in the
+	// transaction of each Write. Statements that end a transaction in MySQL, such
+	// as CREATE TABLE, are refused there.
+	Apply sink.Apply `hcl:"-"`
 }
 
 // DefaultConfig is that of a sink block with nothing but a dsn.

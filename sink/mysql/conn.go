@@ -11,6 +11,7 @@ import (
 type writer struct {
 	conn    *sink.Conn
 	queries *queries
+	hook    *sink.Hook
 	group   sink.Group
 	args    sink.Args
 	packet  int // the server's max_allowed_packet
@@ -24,7 +25,7 @@ func (s *Sink) connect(ctx context.Context) (*writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	w := &writer{conn: sink.NewConn(c), queries: s.queries}
+	w := &writer{conn: sink.NewConn(c), queries: s.queries, hook: s.hook}
 	if _, err = c.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"); err == nil {
 		err = c.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&w.packet)
 	}

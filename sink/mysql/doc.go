@@ -18,8 +18,8 @@
 // the greatest number, first_at and last_at when the first and the last message
 // was received. All are added to what is there, so that they come out right in
 // whatever order two servers write, and what was stored before counts nothing. A
-// Done or Disconnect sets status to done and fills ended_at (when the Done was
-// received, or the Disconnect written), end_reason, end_code and end_data; an end
+// Done or Disconnect sets status to done and fills ended_at (when the Done or
+// Disconnect was received), end_reason, end_code and end_data; an end
 // that changes nothing keeps the first ended_at, and a Disconnect of a stream
 // that is done leaves it as it is. A later message opens the stream again and
 // empties these: one that is new, or that is sent again after the end.

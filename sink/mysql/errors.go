@@ -31,8 +31,8 @@ func (e *tooBigError) Error() string { return e.err.Error() }
 func (e *tooBigError) Unwrap() error { return e.err }
 
 func tooBig(size, packet int) error {
-	return engine.Permanent(fmt.Errorf(
-		"takes about %d bytes, and the server's max_allowed_packet is %d", size, packet))
+	return engine.Permanent(sink.WithCode(fmt.Errorf(
+		"takes about %d bytes, and the server's max_allowed_packet is %d", size, packet), "1153"))
 }
 
 // number is the server's number of err; 0 where it did not come from there.
@@ -43,6 +43,21 @@ func number(err error) uint16 {
 	}
 	return 0
 }
+
+// code is the server's number of err as text; empty where it did not come from
+// there.
+func code(err error) string {
+	switch n := number(err); {
+	case n != 0:
+		return strconv.Itoa(int(n))
+	case packetTooBig(err): // said by the driver, in place of the server
+		return "1153"
+	}
+	return ""
+}
+
+// permanent marks an error that refuses a message.
+func permanent(err error) error { return engine.Permanent(sink.WithCode(err, code(err))) }
 
 // refused tells whether err says that the row itself cannot be stored.
 func refused(err error) bool {
@@ -96,6 +111,22 @@ func blocked(err error) bool {
 	return false
 }
 
+// rolledBack tells whether the server has rolled back the whole transaction after
+// err: always after a deadlock, and after other conflicts where it is set so.
+func rolledBack(err error) bool {
+	switch number(err) {
+	case 1180, 1205, 1213, 1614:
+		return true
+	}
+	return lost(err)
+}
+
+// implicitCommits are the words with which statements begin that commit.
+var implicitCommits = []string{
+	"ALTER", "ANALYZE", "CREATE", "DROP", "FLUSH", "GRANT", "INSTALL", "LOCK", "OPTIMIZE", "RENAME",
+	"REPAIR", "REVOKE", "TRUNCATE", "UNINSTALL", "UNLOCK", "XA",
+}
+
 // lost tells whether the connection is of no use after err. After an error of the
 // server it is, but for those with which the server goes away.
 func lost(err error) bool {
@@ -126,14 +157,16 @@ func lost(err error) bool {
 // blocked, or none, for what passes. The last holds for lost connections, for
 // commits of which nobody knows whether they happened, for deadlocks and lock
 // waits, for a server that is full, read-only or busy, and for what is not known.
+// A packet is too big here only where it is a host program's, in Apply: the sink's
+// own are split before.
 func classify(ctx context.Context, err error) error {
 	switch {
 	case err == nil || engine.IsPermanent(err) || engine.IsBlocked(err):
 		return err
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", ctx.Err(), err)
-	case refused(err):
-		return engine.Permanent(err)
+	case refused(err) || packetTooBig(err):
+		return permanent(err)
 	case blocked(err):
 		return engine.Blocked(err)
 	}

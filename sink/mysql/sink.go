@@ -19,6 +19,7 @@ type Sink struct {
 	name    string // user@host:port/database
 	db      *sql.DB
 	queries *queries
+	hook    *sink.Hook
 
 	// writers holds the connections that write, while nobody uses them; nil for
 	// one that is yet to be made.
@@ -55,6 +56,7 @@ func Open(ctx context.Context, c Config, log hclog.Logger) (*Sink, error) {
 		name:    place(cfg),
 		db:      sql.OpenDB(connector),
 		queries: newQueries(c.MessagesTable, c.StreamsTable),
+		hook:    &sink.Hook{Apply: c.Apply, Ends: implicitCommits, Over: rolledBack, Code: code},
 		writers: make(chan *writer, c.Writers),
 	}
 	s.db.SetMaxOpenConns(c.Writers)
@@ -110,7 +112,7 @@ func (s *Sink) Write(ctx context.Context, batches []engine.Batch) ([]engine.Resu
 			return results, classify(ctx, err)
 		}
 		if big.rows == 1 {
-			return nil, engine.Permanent(big.err)
+			return nil, permanent(big.err)
 		}
 		s.packet.Store(int64(big.limit / 2))
 	}

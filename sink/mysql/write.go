@@ -45,22 +45,11 @@ func again(err error) bool {
 	return (errors.Is(err, errSlow) || number(err) == 1213) && !errors.Is(err, sink.ErrLost)
 }
 
-// transaction stores the messages with insert, then the rows of the streams, and
-// finds out what the engine asks for.
-func (w *writer) transaction(ctx context.Context, insert func(context.Context) error) (results []engine.Result, err error) {
-	err = w.conn.Transaction(ctx, func(ctx context.Context) error {
-		if err := insert(ctx); err != nil {
-			return err
-		}
-		w.group.Fold()
-		if err := w.writeStreams(ctx); err != nil {
-			return err
-		}
-		var err error
-		results, err = w.results(ctx)
-		return err
+// transaction stores the messages with insert, and all that goes with them.
+func (w *writer) transaction(ctx context.Context, insert func(context.Context) error) ([]engine.Result, error) {
+	return w.conn.Store(ctx, &w.group, sink.Steps{
+		Insert: insert, Streams: w.writeStreams, Results: w.results, Hook: w.hook,
 	})
-	return results, err
 }
 
 // insertAll is the fast path: as many rows in as were sent.
@@ -106,15 +95,15 @@ func (w *writer) statementError(err error, n int, reject func(k int, err error) 
 	switch {
 	case packetTooBig(err):
 		if n == 1 {
-			return reject(0, engine.Permanent(err))
+			return reject(0, permanent(err))
 		}
 		return &tooBigError{rows: n, limit: w.limit, err: err}
 	case refused(err):
 		if n == 1 {
-			return reject(0, engine.Permanent(err))
+			return reject(0, permanent(err))
 		}
 		if k := rowNumber(err); k >= 1 && k <= n {
-			return reject(k-1, engine.Permanent(err))
+			return reject(k-1, permanent(err))
 		}
 	}
 	return err

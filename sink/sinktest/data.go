@@ -48,7 +48,14 @@ func ended(b engine.Batch, at int, code int64) engine.Batch {
 	final.Kind, final.Seq, final.Client, final.Code = engine.Done, 0, "", code
 	final.Received = final.Received.Add(time.Millisecond)
 	final.Data = []byte(`{"done":true}`)
-	b.End, b.Final = engine.EndOp, &final
+	b.End, b.Ended, b.Final = engine.EndOp, final.Received, &final
+	return b
+}
+
+// gone is b, and the end of its stream, by a Disconnect that was received after
+// the message at.
+func gone(b engine.Batch, at int) engine.Batch {
+	b.End, b.Ended = engine.EndDisconnect, message(b.ID, at).Received.Add(time.Millisecond)
 	return b
 }
 

@@ -28,7 +28,18 @@ var endRules = []rule{
 		name: "end-in-the-middle", applies: streams, check: endWithin,
 		says: "Batches of one stream may be several, in order; End closes the join.",
 	},
+	{
+		name: "ended", applies: streams, check: endedAt,
+		says: "Ended: when the end of the stream was received.",
+	},
+	{
+		name: "replay", applies: replays, check: replay,
+		says: "A key that is stored already must not fail a Write, and is kept once: written again, in whatever groups, " +
+			"what came before an end leaves the stream ended, and what came after it leaves it open.",
+	},
 }
+
+func replays(t Target) bool { return streams(t) && remembers(t) }
 
 // is compares the row of a stream, but for the times of its messages.
 func is(ctx context.Context, t Target, id string, want Stream) (Stream, error) {
@@ -87,11 +98,9 @@ func streamRow(ctx context.Context, t Target) error {
 }
 
 func end(ctx context.Context, t Target) error {
-	gone := batch("b", 1, 2)
-	gone.End = engine.EndDisconnect
 	_, err := write(ctx, t,
-		ended(batch("a", 1, 3), 4, 7), gone, ended(engine.Batch{ID: "c"}, 1, 9),
-		engine.Batch{ID: "d", End: engine.EndDisconnect})
+		ended(batch("a", 1, 3), 4, 7), gone(batch("b", 1, 2), 2), ended(engine.Batch{ID: "c"}, 1, 9),
+		gone(engine.Batch{ID: "d"}, 1))
 	if err != nil {
 		return err
 	}
@@ -110,9 +119,7 @@ func end(ctx context.Context, t Target) error {
 }
 
 func endAgain(ctx context.Context, t Target) error {
-	gone := batch("b", 1, 3)
-	gone.End = engine.EndDisconnect
-	group := []engine.Batch{ended(batch("a", 1, 3), 4, 7), gone}
+	group := []engine.Batch{ended(batch("a", 1, 3), 4, 7), gone(batch("b", 1, 3), 3)}
 	want := map[string]Stream{
 		"a": done(1, 3, 3, 7),
 		"b": {Done: true, Messages: 3, FirstSeq: 1, LastSeq: 3, Reason: engine.EndDisconnect},
@@ -137,7 +144,7 @@ func endAgain(ctx context.Context, t Target) error {
 		}
 	}
 	// The sender that is gone afterwards does not take the Done away.
-	if _, err := write(ctx, t, engine.Batch{ID: "a", End: engine.EndDisconnect}); err != nil {
+	if _, err := write(ctx, t, gone(engine.Batch{ID: "a"}, 9)); err != nil {
 		return err
 	}
 	_, err := is(ctx, t, "a", want["a"])
@@ -162,9 +169,9 @@ func goesOn(ctx context.Context, t Target) error {
 }
 
 func endWithin(ctx context.Context, t Target) error {
-	gone := batch("b", 1, 3)
-	gone.End = engine.EndDisconnect
-	group := []engine.Batch{ended(batch("a", 1, 3), 4, 7), batch("a", 5, 6), gone, batch("b", 4, 5)}
+	group := []engine.Batch{
+		ended(batch("a", 1, 3), 4, 7), batch("a", 5, 6), gone(batch("b", 1, 3), 3), batch("b", 4, 5),
+	}
 	for round := range 2 {
 		if _, err := write(ctx, t, group...); err != nil {
 			return err
@@ -187,6 +194,73 @@ func endWithin(ctx context.Context, t Target) error {
 	if t.Remembers {
 		if _, err := is(ctx, t, "a", open(1, 6, 5)); err != nil {
 			return fmt.Errorf("replayed: %w", err)
+		}
+	}
+	return nil
+}
+
+// endedAt writes ends that were received long ago, as a replay does.
+func endedAt(ctx context.Context, t Target) error {
+	want := map[string]engine.Batch{
+		"a": ended(batch("a", 1, 3), 4, 7),
+		"b": gone(batch("b", 1, 3), 3),
+		"c": gone(engine.Batch{ID: "c"}, 5),
+	}
+	if _, err := write(ctx, t, want["a"], want["b"], want["c"]); err != nil {
+		return err
+	}
+	all, err := t.Streams(ctx)
+	if err != nil {
+		return fmt.Errorf("read back the streams: %w", err)
+	}
+	for id, b := range want {
+		if got := all[id].EndedAt; !sameTime(got, b.Ended) {
+			return fmt.Errorf("EndedAt of %q is %v, not %v", id, got, b.Ended)
+		}
+	}
+	return nil
+}
+
+// replay writes again, after a crash say, the whole of a log or its first part, in
+// one Write or in several.
+func replay(ctx context.Context, t Target) error {
+	for name, end := range map[string]func(engine.Batch) engine.Batch{
+		"done":       func(b engine.Batch) engine.Batch { return ended(b, 3, 7) },
+		"disconnect": func(b engine.Batch) engine.Batch { return gone(b, 3) },
+	} {
+		for _, c := range []struct {
+			name   string
+			writes func(id string) [][]engine.Batch
+			done   bool
+		}{
+			{"one Write", func(id string) [][]engine.Batch {
+				return [][]engine.Batch{{end(batch(id, 1, 3)), batch(id, 4, 5)}}
+			}, false},
+			{"three Writes", func(id string) [][]engine.Batch {
+				return [][]engine.Batch{{batch(id, 1, 3)}, {end(engine.Batch{ID: id})}, {batch(id, 4, 5)}}
+			}, false},
+			{"one Write, up to the end", func(id string) [][]engine.Batch {
+				return [][]engine.Batch{{end(batch(id, 1, 3))}}
+			}, true},
+			{"two Writes, up to the end", func(id string) [][]engine.Batch {
+				return [][]engine.Batch{{batch(id, 1, 3)}, {end(engine.Batch{ID: id})}}
+			}, true},
+		} {
+			id := name + " " + c.name
+			for round := range 3 {
+				for _, group := range c.writes(id) {
+					if _, err := write(ctx, t, group...); err != nil {
+						return err
+					}
+				}
+				all, err := t.Streams(ctx)
+				if err != nil {
+					return fmt.Errorf("read back the streams: %w", err)
+				}
+				if all[id].Done != c.done {
+					return fmt.Errorf("%s, in %s, round %d: done is %v", name, c.name, round, all[id].Done)
+				}
+			}
 		}
 	}
 	return nil

@@ -208,7 +208,7 @@ func (s *memory) add(b *engine.Batch, m *engine.Message) (duplicate bool, err er
 			return false, engine.Permanent(errors.New("duplicate key"))
 		case s.fault == "swallows conflicts", same:
 			stream := s.streams[m.ID]
-			if stream.Done && !m.Received.Before(stream.EndedAt) {
+			if stream.Done && !m.Received.Before(stream.EndedAt) && s.fault != "replay opens nothing" {
 				s.reopen(m.ID)
 			}
 			return true, nil
@@ -262,11 +262,9 @@ func (s *memory) end(b *engine.Batch) {
 	if stream.Done && b.End == engine.EndDisconnect && s.fault != "disconnect wins" {
 		return
 	}
-	at := time.Unix(1_715_052_800, 0)
-	if s.fault == "end moves" {
+	at := b.Ended
+	if s.fault == "end moves" || s.fault == "ended when written" && b.Final == nil && !stream.Done {
 		at = time.Now()
-	} else if b.Final != nil {
-		at = b.Final.Received
 	}
 	stream.Done, stream.Reason, stream.EndedAt = true, b.End, at
 	if b.Final != nil && s.fault != "no final" {

@@ -49,6 +49,8 @@ func TestFaults(t *testing.T) {
 		"end moves":                  "end-again",
 		"disconnect wins":            "end-again",
 		"never opens again":          "goes-on-after-its-end",
+		"ended when written":         "ended",
+		"replay opens nothing":       "replay",
 	} {
 		t.Run(strings.ReplaceAll(fault, " ", "-"), func(t *testing.T) {
 			t.Parallel()

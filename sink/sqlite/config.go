@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/sink"
 )
 
 // Config says where the database is. Start from [DefaultConfig].
@@ -15,6 +16,10 @@ type Config struct {
 	// is not. Beside it lie PATH-wal and PATH-shm while it is open. It is a plain
 	// path: no URI, and not ":memory:".
 	Path string `hcl:"path,optional"`
+
+	// Apply, where it is not nil, changes rows of the host program's own, in
+	// tables of the same database, in the transaction of each Write.
+	Apply sink.Apply `hcl:"-"`
 }
 
 // DefaultConfig is that of an empty config.hcl.

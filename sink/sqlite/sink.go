@@ -21,6 +21,7 @@ type Sink struct {
 	abs  string // path, wherever the program goes
 	db   *sql.DB
 	file os.FileInfo // which file that is
+	hook *sink.Hook
 
 	// writer holds the connection that writes, while nobody uses it. It is nil
 	// where the last one had to be given up.
@@ -32,6 +33,7 @@ var _ engine.Sink = (*Sink)(nil)
 // writer is the connection that writes, and what it reuses from Write to Write.
 type writer struct {
 	conn  *sink.Conn
+	hook  *sink.Hook
 	group sink.Group
 	args  sink.Args
 }
@@ -43,7 +45,11 @@ func Open(ctx context.Context, c Config, _ hclog.Logger) (*Sink, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Sink{path: c.Path, writer: make(chan *writer, 1)}
+	s := &Sink{
+		path:   c.Path,
+		hook:   &sink.Hook{Apply: c.Apply, Over: rolledBack, Code: code},
+		writer: make(chan *writer, 1),
+	}
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("sqlite %s: %w", c.Path, err)
 	}
@@ -134,7 +140,7 @@ func (s *Sink) connect(ctx context.Context) (*writer, error) {
 		_ = c.Close()
 		return nil, err
 	}
-	return &writer{conn: sink.NewConn(c)}, nil
+	return &writer{conn: sink.NewConn(c), hook: s.hook}, nil
 }
 
 // Write stores the batches in one transaction.

@@ -80,11 +80,11 @@ func (w *writer) upsert(ctx context.Context, streams []sink.Stream) error {
 				return err
 			}
 		}
-		return engine.Permanent(err)
+		return permanent(err)
 	case s.Final != nil:
-		return engine.Reject(s.Batch, len(w.group.Batches[s.Batch].Messages), err)
+		return engine.Reject(s.Batch, len(w.group.Batches[s.Batch].Messages), permanent(err))
 	default:
-		return engine.Permanent(err)
+		return permanent(err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/seedbug"
 	"github.com/ingestd/ingestd/sink"
 )
 
@@ -49,22 +50,11 @@ func (w *writer) release() {
 	w.args.Release()
 }
 
-// transaction stores the messages with insert, then the rows of the streams, and
-// finds out what the engine asks for.
-func (w *writer) transaction(ctx context.Context, insert func(context.Context) error) (results []engine.Result, err error) {
-	err = w.conn.Transaction(ctx, func(ctx context.Context) error {
-		if err := insert(ctx); err != nil {
-			return err
-		}
-		w.group.Fold()
-		if err := w.writeStreams(ctx); err != nil {
-			return err
-		}
-		var err error
-		results, err = w.results(ctx)
-		return err
+// transaction stores the messages with insert, and all that goes with them.
+func (w *writer) transaction(ctx context.Context, insert func(context.Context) error) ([]engine.Result, error) {
+	return w.conn.Store(ctx, &w.group, sink.Steps{
+		Insert: insert, Streams: w.writeStreams, Results: w.results, Hook: w.hook,
 	})
-	return results, err
 }
 
 // insertAll is the fast path: as many rows in as were sent.
@@ -100,7 +90,7 @@ func (w *writer) insertEach(ctx context.Context) error {
 	for k, r := range w.group.Rows {
 		affected, err := w.insert(ctx, w.group.Rows[k:k+1])
 		if err != nil && refused(err) {
-			return engine.Reject(r.Batch, r.Message, err)
+			return engine.Reject(r.Batch, r.Message, permanent(err))
 		}
 		if err != nil {
 			return fmt.Errorf("insert message: %w", err)
@@ -129,7 +119,7 @@ func (w *writer) same(ctx context.Context, m *engine.Message) (same bool, err er
 	w.args.Add(m.Client)
 	err = w.conn.Query(ctx, selectMessage, w.args.Values(), func(v []driver.Value) error {
 		code, ok := v[1].(int64)
-		same = ok && sink.Same(m, sink.Text(v[0]), code, sink.Text(v[2]))
+		same = ok && sink.Same(m, sink.Text(v[0]), code, sink.Text(v[2])) || seedbug.Is("sqlite-conflict-swallowed")
 		return nil
 	})
 	return same, err

@@ -76,13 +76,9 @@ func appendMessage(b []byte, m *engine.Message, now time.Time) []byte {
 }
 
 func appendEnd(b []byte, batch *engine.Batch, now time.Time) []byte {
-	ended := now
-	if batch.Final != nil && !batch.Final.Received.IsZero() {
-		ended = batch.Final.Received
-	}
 	b = appendString(append(b, `{"id":`...), batch.ID)
 	b = appendString(append(b, `,"status":"done","end_reason":`...), string(batch.End))
-	b = appendTime(append(b, `,"ended_at":`...), ended)
+	b = appendTime(append(b, `,"ended_at":`...), sink.Ended(batch, now))
 	if batch.Final != nil {
 		b = strconv.AppendInt(append(b, `,"end_code":`...), batch.Final.Code, 10)
 		b = appendData(append(b, `,"end_data":`...), batch.Final)
