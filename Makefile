@@ -6,10 +6,10 @@ FUZZTIME ?= 10m
 COUNT    ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help build test long lint fmt needs clean
+.PHONY: help build test long seedbugs lint fmt needs clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/ingestd
 	$(GO) build -trimpath -o bin/ingestd ./cmd/ingestd
@@ -17,9 +17,13 @@ build: ## build bin/ingestd
 test: needs ## run all tests, with the race detector; installs what they need
 	$(GO) test -race -shuffle=on ./...
 
-long: needs ## run the tests COUNT times, then each fuzz test for FUZZTIME
-	$(GO) test -race -shuffle=on -count=$(COUNT) -timeout=0 ./...
+long: needs seedbugs ## run what takes hours: long tests, each fuzz test for FUZZTIME, the tests COUNT times
+	INGEST_LONG=1 $(GO) test -p 1 -shuffle=on -timeout=0 ./...
 	GO=$(GO) tools/fuzz.sh $(FUZZTIME)
+	$(GO) test -race -shuffle=on -count=$(COUNT) -timeout=0 ./...
+
+seedbugs: needs ## plant one bug after the other, and see that the tests find it
+	GO=$(GO) tools/seedbugs.sh
 
 lint: bin/tools/golangci-lint ## run every linter; a finding fails
 	GO=$(GO) tools/lint.sh

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Finds what the tests need, and installs what is missing where it may: a C
-# compiler, for the race detector; Python, for the script in the README; and the
-# MariaDB server, of which the tests start one of their own. With INGEST_MYSQL_DSN
+# compiler, for the race detector; Python, for the script in the README; strace, which
+# shows what comes before an ack and makes disks fail; and the MariaDB server, of which
+# the tests start one of their own. With INGEST_MYSQL_DSN
 # set they use that server instead.
 set -euo pipefail
 
@@ -10,6 +11,7 @@ have() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$1" >/dev/null; }
 missing=()
 have "${CC:-gcc}" || missing+=(gcc libc6-dev)
 have python3 || missing+=(python3)
+have strace || missing+=(strace)
 if [ -z "${INGEST_MYSQL_DSN:-}" ]; then
 	have mariadbd && have mariadb-install-db || missing+=(mariadb-server)
 fi
