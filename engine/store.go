@@ -189,8 +189,9 @@ func (w *writer) rejected(err error) (span, error) {
 // refuse notes that a message is refused for good. Where too many are in a row, it
 // blocks instead and returns false.
 func (w *writer) refuse(at span, err error) bool {
-	// A conflict is no sign of a broken sink: it had something to compare with.
-	if !errors.Is(err, ErrConflict) {
+	// A conflict is no sign of a broken sink: it had something to compare with. Nor
+	// is what was refused before, and is kept already.
+	if !errors.Is(err, ErrConflict) && !at.d.msgs[at.lo].Replayed {
 		if n := w.engine.refusals.Add(1); n >= refusalsToBlock {
 			w.give(Blocked(fmt.Errorf("the sink refused %d messages in a row and stored none, the last one: %w", n, err)))
 			return false
