@@ -29,12 +29,12 @@ func (s *Store) Keep(ctx context.Context, letters []engine.DeadLetter) error {
 		rows[i] = s.row(&letters[i])
 	}
 	for {
-		g := s.join(rows)
-		if err := s.await(ctx, g); !g.gone || ctx.Err() != nil {
-			if err != nil {
-				return fmt.Errorf("keep dead letters: %w", err)
-			}
+		again, err := s.await(ctx, s.join(rows))
+		if err == nil {
 			return nil
+		}
+		if !again || ctx.Err() != nil {
+			return fmt.Errorf("keep dead letters: %w", err)
 		}
 	}
 }
@@ -51,14 +51,15 @@ func (s *Store) join(rows [][]driver.NamedValue) *group {
 }
 
 // await waits until g is on disk. Of those who wait, the one who gets the
-// connection first writes the whole group.
-func (s *Store) await(ctx context.Context, g *group) error {
+// connection first writes the whole group. After an error, again tells whether it
+// was not about the letters at all.
+func (s *Store) await(ctx context.Context, g *group) (again bool, err error) {
 	for {
 		select {
 		case <-g.done:
-			return g.err
+			return g.gone, g.err
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		case c := <-s.writer:
 			s.mu.Lock()
 			mine := s.joining == g
@@ -72,7 +73,7 @@ func (s *Store) await(ctx context.Context, g *group) error {
 				<-g.done
 			case seedbug.Is("deadletters-not-synced"):
 				go s.commit(context.WithoutCancel(ctx), c, g)
-				return nil
+				return false, nil
 			default:
 				s.commit(ctx, c, g)
 			}
