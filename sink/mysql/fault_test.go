@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 
 	driver "github.com/go-sql-driver/mysql"
@@ -162,87 +161,6 @@ func TestLockWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, s, batch("a", 1, 3), batch("b", 4, 6))
-}
-
-// A deadlock costs the sink its transaction, and nobody hears of it: it is tried
-// again at once.
-func TestDeadlock(t *testing.T) {
-	dsn := mariadbtest.DSN(t)
-	s, db := opened(t, config(dsn)), mariadbtest.DB(t, dsn)
-	write(t, s, batch("a", 1, 3), batch("b", 1, 3))
-	exec(t, db, "CREATE TABLE weight (n INT PRIMARY KEY) ENGINE = InnoDB")
-	tx, err := db.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// It has b and has changed more than the sink, which has a and will want b:
-	// so it is the sink that the server ends.
-	for _, query := range []string{
-		"UPDATE streams SET messages = messages + 1 WHERE id = 'b'",
-		"INSERT INTO weight SELECT seq FROM seq_1_to_500",
-	} {
-		if _, err := tx.Exec(query); err != nil {
-			t.Fatal(err)
-		}
-	}
-	back := make(chan error, 1)
-	go func() {
-		_, err := s.Write(t.Context(), []engine.Batch{batch("a", 4, 6), batch("b", 4, 6)})
-		back <- err
-	}()
-	// The sink waits once the server says so, which it finds out ten times a second
-	// at most, and not while it is being asked.
-	for exec(t, db, "DO SLEEP(0.15)"); count(t, db, "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") == 0; exec(t, db, "DO SLEEP(0.15)") {
-		select {
-		case err := <-back:
-			t.Fatalf("the sink did not wait: %v", err)
-		default:
-		}
-	}
-	_, locked := tx.Exec("UPDATE streams SET messages = messages + 1 WHERE id = 'a'")
-	if locked != nil {
-		t.Errorf("is no deadlock of the sink: %v", locked)
-	}
-	if err := tx.Rollback(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-back; err != nil {
-		t.Errorf("the sink did not try again: %v", err)
-	}
-	if n := count(t, db, "SELECT SUM(messages) FROM streams"); n != 12 {
-		t.Errorf("%d messages are counted, not 12", n)
-	}
-}
-
-// Several servers that write the same streams, and the same messages, leave all
-// of it right.
-func TestTwoServers(t *testing.T) {
-	dsn := mariadbtest.DSN(t)
-	const servers, rounds, ids = 3, 30, 8
-	var wg sync.WaitGroup
-	for k := range servers {
-		s := opened(t, config(dsn))
-		wg.Go(func() {
-			for r := range rounds {
-				var group []engine.Batch
-				for id := range ids {
-					group = append(group, batch(fmt.Sprint("stream-", id), r*10+1+k*5, r*10+10+k*5))
-				}
-				if _, err := s.Write(t.Context(), group); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	db := mariadbtest.DB(t, dsn)
-	const want = rounds*10 + (servers-1)*5
-	if n := count(t, db, "SELECT COUNT(*) FROM messages"); n != ids*want {
-		t.Errorf("%d rows, not %d", n, ids*want)
-	}
-	if n := count(t, db, "SELECT COUNT(*) FROM streams WHERE messages = ? AND first_seq = 1 AND last_seq = ?", want, want); n != ids {
-		t.Errorf("the rows of %d streams are right, not of %d", n, ids)
-	}
 }
 
 // A client that asks the same a hundred times in a group costs one query, not a

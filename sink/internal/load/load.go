@@ -54,7 +54,8 @@ type Engine struct {
 	refused  map[Key]error
 	last     map[string]int64 // the last number that was settled
 	letters  map[Key]engine.DeadLetter
-	complain bool // something was wrong, and told
+	failed   []error // what the sink's Write returned, but for what names messages
+	complain bool    // something was wrong, and told
 }
 
 // Run starts an engine that writes to s, and ends it when the test does.
@@ -66,7 +67,7 @@ func Run(tb testing.TB, s engine.Sink, o engine.Options) *Engine {
 	}
 	l.settled = sync.NewCond(&l.mu)
 	o.DeadLetters = l
-	e, err := engine.New(s, o)
+	e, err := engine.New(watched{s, l}, o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -150,6 +151,36 @@ func (l *Engine) Wait(n int) {
 	for l.stored+len(l.refused) < n || n == 0 && l.stored+len(l.refused) < l.sent {
 		l.settled.Wait()
 	}
+}
+
+// Fail waits until the sink has failed another n times, and gives these errors.
+// Those that refuse a message are not among them.
+func (l *Engine) Fail(n int) []error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := len(l.failed)
+	for len(l.failed) < before+n {
+		l.settled.Wait()
+	}
+	return l.failed[before:]
+}
+
+// watched is the sink, as the engine sees it.
+type watched struct {
+	engine.Sink
+	by *Engine
+}
+
+// Write implements engine.Sink.
+func (w watched) Write(ctx context.Context, batches []engine.Batch) ([]engine.Result, error) {
+	results, err := w.Sink.Write(ctx, batches)
+	if err != nil && (!engine.IsPermanent(err) || engine.IsBlocked(err)) {
+		w.by.mu.Lock()
+		w.by.failed = append(w.by.failed, err)
+		w.by.settled.Broadcast()
+		w.by.mu.Unlock()
+	}
+	return results, err
 }
 
 // Stored is how many messages are settled as stored.
