@@ -77,6 +77,11 @@ type WebSocketConfig struct {
 	// own.
 	Holds *Holds
 
+	// RestoreToken is what a message of op restore must show: it stands in the files
+	// of undelivered messages that the engine of this server writes. Empty: there is
+	// no such op.
+	RestoreToken engine.Secret `hcl:"-"`
+
 	// Logger hears what an operator should know; nil: nobody does. At level debug
 	// that is each connection, each refused handshake and each error answer.
 	Logger hclog.Logger

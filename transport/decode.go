@@ -16,6 +16,7 @@ const (
 	kindDone
 	kindFlush
 	kindResume
+	kindRestore
 	kindHandler
 )
 

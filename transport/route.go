@@ -22,6 +22,8 @@ func (c *conn) message(m *incoming, template *engine.Message, d *decoder) bool {
 	switch {
 	case m.op.kind == kindHandler:
 		return c.handle(m, d)
+	case m.op.kind == kindRestore:
+		return c.restore(m, d)
 	case m.op.kind == kindFlush && m.id.id == "":
 		return c.flushAll(template)
 	case m.op.kind == kindResume && c.name == "":
@@ -34,7 +36,7 @@ func (c *conn) message(m *incoming, template *engine.Message, d *decoder) bool {
 // waitForRoom waits while the client has too much to read, or too many control
 // messages outstanding. It returns false once nothing more is to be routed.
 func (c *conn) waitForRoom(m *incoming) bool {
-	control := m.op != nil && m.op.kind != kindReport && m.op.kind != kindHandler
+	control := m.op != nil && m.op.kind != kindReport && m.op.kind != kindHandler && m.op.kind != kindRestore
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !c.draining && !c.gone && (c.answers >= maxAnswers || control && c.controls >= maxControls) {
@@ -62,16 +64,23 @@ func (c *conn) route(m *incoming, template *engine.Message, d *decoder) bool {
 	case kindResume:
 		msg.Kind = engine.Resume
 	}
+	return c.accept(m, &msg, d)
+}
 
-	s, gap := c.pin(m)
+// accept routes msg, which m says.
+func (c *conn) accept(m *incoming, msg *engine.Message, d *decoder) bool {
+	s, gap := c.pin(m, msg.Kind)
 	if gap != "" {
 		c.refuseRetry(m, gap, fmt.Sprintf("an earlier number of this id was refused: send from %d again", s.gap), d)
 		return true
 	}
-	c.hold(s, msg.Kind)
-	err := c.ws.router.Route(c.ws.ctx, msg, c)
+	holds := m.op.kind != kindRestore
+	if holds {
+		c.hold(s, msg.Kind)
+	}
+	err := c.ws.router.Route(c.ws.ctx, *msg, c)
 	if err == nil {
-		if msg.Kind == engine.Report && s.hold != nil && !s.hold.open.Load() {
+		if holds && msg.Kind == engine.Report && s.hold != nil && !s.hold.open.Load() {
 			s.hold.open.Store(true)
 		}
 		c.ws.stats.messages.Add(1)
@@ -84,7 +93,7 @@ func (c *conn) route(m *incoming, template *engine.Message, d *decoder) bool {
 // pin takes the message's stream, counts the message, and notes how its id is
 // written. Where the gap rule forbids the message, nothing is counted, and gap is
 // the code to refuse it with.
-func (c *conn) pin(m *incoming) (s *stream, gap string) {
+func (c *conn) pin(m *incoming, kind engine.Kind) (s *stream, gap string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s = c.table.pin(m.id.id)
@@ -97,7 +106,7 @@ func (c *conn) pin(m *incoming) (s *stream, gap string) {
 		s.gap = 0
 	}
 	c.pending++
-	if m.op.kind != kindReport {
+	if kind != engine.Report {
 		c.controls++
 	}
 	return s, ""

@@ -79,6 +79,9 @@ func (c *conn) stored(s *stream, m *engine.Message, r engine.Result) {
 	c.controls--
 	switch m.Kind {
 	case engine.Done:
+		if m.Op == opRestore {
+			return
+		}
 		c.answer(s, appendDone(nil, s.wireID(), r.Rows))
 	case engine.Flush:
 		c.answer(s, appendFlush(nil, s.wireID()))

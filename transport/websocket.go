@@ -72,6 +72,9 @@ func newWebSocket(c WebSocketConfig, l net.Listener) *WebSocket {
 		conns:      make(map[*conn]struct{}),
 	}
 	w.frames.New = w.newFrameBuffer
+	if c.RestoreToken != "" {
+		w.ops[opRestore] = &operation{name: opRestore, kind: kindRestore}
+	}
 	if w.log == nil {
 		w.log = hclog.NewNullLogger()
 	}

@@ -13,14 +13,15 @@ const subprotocol = "ingest.v1"
 
 // The ops that mean something to every transport.
 const (
-	opReport = "report"
-	opDone   = "done"
-	opFlush  = "flush"
-	opResume = "resume"
+	opReport  = "report"
+	opDone    = "done"
+	opFlush   = "flush"
+	opResume  = "resume"
+	opRestore = "restore"
 )
 
 func isBuiltin(op string) bool {
-	return op == opReport || op == opDone || op == opFlush || op == opResume
+	return op == opReport || op == opDone || op == opFlush || op == opResume || op == opRestore
 }
 
 // maxSeq is the greatest number that a client may give.
