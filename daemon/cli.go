@@ -30,10 +30,11 @@ is wrong, 3 something outside is missing (a port is taken, a database unreachabl
 
 // cli is the command line.
 type cli struct {
-	Run           runCommand     `cmd:"" default:"withargs" help:"Run the daemon. This is what happens without a command."`
-	Check         checkCommand   `cmd:"" help:"Validate the configuration and show it as it takes effect."`
-	ExampleConfig exampleCommand `cmd:"" help:"Print the documented default configuration."`
-	Version       versionCommand `cmd:"" help:"Print the version."`
+	Run           runCommand         `cmd:"" default:"withargs" help:"Run the daemon. This is what happens without a command."`
+	Check         checkCommand       `cmd:"" help:"Validate the configuration and show it as it takes effect."`
+	ExampleConfig exampleCommand     `cmd:"" help:"Print the documented default configuration."`
+	DeadLetters   deadLettersCommand `cmd:"" name:"dead-letters" help:"Look at what the sink refused for good; send it again, or discard it."`
+	Version       versionCommand     `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
 }

@@ -13,6 +13,9 @@ import (
 // lockName is the file in the data directory that its daemon holds locked.
 const lockName = "lock"
 
+// errInUse is in the error of lockDir where another process holds the lock.
+var errInUse = errors.New("is in use by another ingestd")
+
 // lockDir makes the data directory, where it is missing, and locks it for this
 // process. The lock is gone with the process, however that ends; the file stays.
 func lockDir(dir string) (release func() error, err error) {
@@ -29,7 +32,7 @@ func lockDir(dir string) (release func() error, err error) {
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
-		return nil, fmt.Errorf("data_dir %s is in use by another ingestd (%s)", dir, holder(f))
+		return nil, fmt.Errorf("data_dir %s %w (%s)", dir, errInUse, holder(f))
 	}
 	err = f.Truncate(0)
 	if err == nil {

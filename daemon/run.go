@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync/atomic"
 
+	"github.com/ingestd/ingestd/deadletters"
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/transport"
 )
@@ -60,6 +61,7 @@ type parts struct {
 	transports []namedTransport
 	admin      *adminServer
 	engine     *engine.Engine
+	letters    *deadletters.Store
 }
 
 type namedTransport struct {
@@ -97,6 +99,10 @@ func (d *daemon) open(ctx context.Context) (p *parts, err error) {
 	}
 	o := d.cfg.engineOptions()
 	o.Logger = d.log.Named("engine")
+	if p.letters, err = openLetters(ctx, d.cfg, p.sink.String()); err != nil {
+		return p, err
+	}
+	o.DeadLetters = p.letters
 	p.engine, err = engine.New(p.sink, o)
 	return p, err
 }
@@ -120,5 +126,8 @@ func (p *parts) close() {
 	}
 	if p.sink != nil {
 		_ = p.sink.Close()
+	}
+	if p.letters != nil {
+		_ = p.letters.Close()
 	}
 }

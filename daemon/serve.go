@@ -8,14 +8,15 @@ import (
 	"sync/atomic"
 
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
+	"github.com/ingestd/ingestd/deadletters"
 )
 
 // serve runs the parts until ctx ends, one of them fails, or every transport's
 // source is exhausted. Then transports and engine drain at the same time, while
 // the admin server still answers.
 //
-// Its goroutines: one for the engine, for each transport, for the admin server and
-// for reloads. All have ended when it returns.
+// Its goroutines: one for the engine, for each transport, for the dead letters to
+// replay, for the admin server and for reloads. All have ended when it returns.
 func (d *daemon) serve(ctx context.Context, p *parts) error {
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
@@ -56,6 +57,9 @@ func (d *daemon) serve(ctx context.Context, p *parts) error {
 			}
 		})
 	}
+	work.Go(func() { // it is no source: it does not end before ctx does
+		_ = deadletters.NewReplayer(p.letters, d.log.Named("dead-letters")).Serve(ctx, p.engine)
+	})
 	d.announce(p)
 	if d.ready != nil {
 		d.ready(p)
@@ -63,6 +67,7 @@ func (d *daemon) serve(ctx context.Context, p *parts) error {
 
 	work.Wait()
 	drain()
+	errs.add(p.letters.Close())
 	if p.admin != nil {
 		errs.add(p.admin.close())
 	}

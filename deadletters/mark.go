@@ -70,6 +70,16 @@ func (s *Store) Outcome(ctx context.Context, request int64) (o Outcome, err erro
 	return o, nil
 }
 
+// Waiting tells how many letters of a request are still to be replayed. It looks at
+// all of them.
+func (s *Store) Waiting(ctx context.Context, request int64) (n int64, err error) {
+	err = s.reads.QueryRowContext(ctx, "SELECT count(*) FROM letters WHERE replay = ?", request).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("look at replay %d: %w", request, err)
+	}
+	return n, nil
+}
+
 // Discard deletes the letters that f selects, and tells how many they were.
 func (s *Store) Discard(ctx context.Context, f Filter) (letters int64, err error) {
 	letters, err = s.each(ctx, f, func(ctx context.Context, c *sink.Conn, which string, args []any) (int64, error) {

@@ -1,0 +1,100 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ingestd/ingestd/daemon/internal/hclx"
+	"github.com/ingestd/ingestd/deadletters"
+)
+
+type lettersShow struct {
+	source `embed:""`
+	Number int64 `arg:"" help:"The number of the letter, as list shows it."`
+	JSON   bool  `name:"json" xor:"form" help:"As a JSON object, with the data as it was sent."`
+	Raw    bool  `xor:"form" help:"Nothing but the data, byte for byte as it was sent."`
+}
+
+func (c *lettersShow) Run(a *app) error {
+	found := false
+	err := a.withLetters(&c.source, func(ctx context.Context, cfg *config, letters *deadletters.Store) error {
+		found = true
+		l, err := letters.Get(ctx, c.Number)
+		if errors.Is(err, deadletters.ErrNotFound) {
+			return fmt.Errorf("there is no dead letter %d", c.Number)
+		}
+		if err != nil {
+			return err
+		}
+		l.Reason = hclx.Redact(l.Reason, cfg.secrets()...)
+		switch {
+		case c.Raw:
+			_, err = a.stdout.Write(l.Message.Data)
+		case c.JSON:
+			_, err = a.stdout.Write(append(appendLetter(nil, &l), '\n'))
+		default:
+			_, err = io.WriteString(a.stdout, describe(&l))
+		}
+		return err
+	})
+	if err == nil && !found {
+		return &exitError{exitFailed, errLogged}
+	}
+	return err
+}
+
+// describe writes everything about a letter for people.
+func describe(l *deadletters.Letter) string {
+	var out strings.Builder
+	m := &l.Message
+	line := func(name, value string) {
+		fmt.Fprintf(&out, "  %-10s %s\n", name, printable(value, len(value)))
+	}
+	at := func(name string, t time.Time) { line(name, t.UTC().Format(time.RFC3339Nano)) }
+	fmt.Fprintf(&out, "Dead letter %d\n", l.Number)
+	line("kind", m.Kind.String())
+	line("id", m.ID)
+	line("seq", fmt.Sprint(m.Seq))
+	line("client", m.Client)
+	line("op", m.Op)
+	line("code", fmt.Sprint(m.Code))
+	at("sent", m.Time)
+	at("received", m.Received)
+	line("remote", m.Remote)
+	line("sender", m.Sender)
+	line("reason", l.Reason)
+	line("error code", l.Code)
+	line("sink", l.Sink)
+	at("refused", l.Refused)
+	line("attempts", fmt.Sprint(l.Attempts))
+	if l.Replay != 0 {
+		line("replay", "it waits to be sent again")
+	}
+	text, form := prettyData(m.Data)
+	fmt.Fprintf(&out, "Data: %s%s\n%s\n", count(len(m.Data), "byte"), form, text)
+	return strings.ReplaceAll(out.String(), " \n", "\n")
+}
+
+// mostQuoted is how many characters are shown of data that is not JSON.
+const mostQuoted = 4096
+
+// prettyData writes data to be read, and says where that is not how it was sent.
+func prettyData(data []byte) (text, form string) {
+	var indented bytes.Buffer
+	if !utf8.Valid(data) || json.Indent(&indented, data, "", "  ") != nil {
+		return printable(string(data), mostQuoted), ", not JSON; --raw gives them as they are"
+	}
+	var out strings.Builder
+	for line := range strings.Lines(indented.String()) {
+		body := strings.TrimSuffix(line, "\n")
+		out.WriteString(printable(body, len(body)) + line[len(body):])
+	}
+	return out.String(), ""
+}
