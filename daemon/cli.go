@@ -33,6 +33,7 @@ type cli struct {
 	Run           runCommand         `cmd:"" default:"withargs" help:"Run the daemon. This is what happens without a command."`
 	Check         checkCommand       `cmd:"" help:"Validate the configuration and show it as it takes effect."`
 	ExampleConfig exampleCommand     `cmd:"" help:"Print the documented default configuration."`
+	Drill         drillCommand       `cmd:"" help:"Kill a daemon under load, again and again, and judge what is stored."`
 	DeadLetters   deadLettersCommand `cmd:"" name:"dead-letters" help:"Look at what the sink refused for good; send it again, or discard it."`
 	Version       versionCommand     `cmd:"" help:"Print the version."`
 

@@ -15,8 +15,8 @@ func stored(id string, n int64) Row {
 	}
 }
 
-// nameless is one of the nameless sender, whose numbers the daemon gave.
-func nameless(n int64) Row {
+// namelessRow is one of the nameless sender, whose numbers the daemon gave.
+func namelessRow(n int64) Row {
 	x := stored("17", n)
 	x.Client, x.Seq, x.Data = "", 1<<62+n, string(testRun.Payload(Key{"nameless", "17"}, n))
 	return x
@@ -126,7 +126,7 @@ func TestJudgeNameless(t *testing.T) {
 			c.want.Sent, c.want.Acked = 7, 3
 			var rows []Row
 			for i, n := range c.rows {
-				x := nameless(n)
+				x := namelessRow(n)
 				x.Seq += int64(i)
 				rows = append(rows, x)
 			}
