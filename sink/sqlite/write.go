@@ -35,7 +35,7 @@ var insertMessages = func() map[int]string {
 const selectMessage = "SELECT op, code, data FROM messages WHERE id = ? AND seq = ? AND client = ?"
 
 // write stores the batches: at first in the hope that every message is new, with
-// few statements; where one is not, or is refused, row by row.
+// few statements; where one is not, row by row.
 func (w *writer) write(ctx context.Context, batches []engine.Batch) ([]engine.Result, error) {
 	w.group.Load(batches, time.Now())
 	results, err := w.transaction(ctx, w.insertAll)
@@ -65,15 +65,38 @@ func (w *writer) insertAll(ctx context.Context) error {
 			return sink.RowSize(w.group.Message(rows[k]))
 		})
 		affected, err := w.insert(ctx, rows[:n])
-		if err != nil && refused(err) || err == nil && affected != int64(n) {
-			return errSlow
-		}
-		if err != nil {
+		switch {
+		case err != nil && refused(err):
+			return w.find(ctx, rows[:n], err)
+		case err != nil:
 			return fmt.Errorf("insert messages: %w", err)
+		case affected != int64(n):
+			return errSlow
 		}
 		rows = rows[n:]
 	}
 	return nil
+}
+
+// find inserts rows one by one, of which one is refused with err, to find out
+// which: what is before it stands. The slow path could tell as well, but it begins
+// with the first row of the group.
+func (w *writer) find(ctx context.Context, rows []sink.Ref, err error) error {
+	for k, r := range rows {
+		affected := int64(0)
+		if len(rows) > 1 {
+			affected, err = w.insert(ctx, rows[k:k+1])
+		}
+		switch {
+		case err != nil && refused(err):
+			return engine.Reject(r.Batch, r.Message, permanent(err))
+		case err != nil:
+			return fmt.Errorf("insert message: %w", err)
+		case affected == 0:
+			return errSlow
+		}
+	}
+	return errSlow
 }
 
 func (w *writer) insert(ctx context.Context, rows []sink.Ref) (int64, error) {
