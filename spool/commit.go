@@ -1,0 +1,319 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+	"unsafe"
+
+	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/seedbug"
+)
+
+// Waits between tries to write.
+const (
+	retryMin = 10 * time.Millisecond
+	retryMax = time.Second
+)
+
+var (
+	// errFull makes the committer wait for a segment to be deleted.
+	errFull = errors.New("the spool has reached its largest size")
+	// errGivenUp says that a write failed and that there is no time to try again.
+	errGivenUp = errors.New("given up")
+)
+
+// A committer writes what is pending to the log, syncs it, and tells the producers.
+type committer struct {
+	s       *Spool
+	seg     *segment // that is written; nil: none yet
+	f       file
+	off     int64 // where the next record goes
+	touched []*producer
+	warn    trouble
+	full    trouble
+}
+
+// run is the committer's goroutine. At its end everything that was accepted is in
+// the journal.
+func (c *committer) run() {
+	defer poke(c.s.feeder.wake)
+	defer c.s.journal.finish()
+	spare := &buffer{}
+	for {
+		b := c.s.takePending(spare)
+		if b == nil {
+			return
+		}
+		if rest, from, err := c.commit(b); err != nil {
+			c.keepInMemory(b, rest, from)
+			return
+		}
+		b.reset()
+		spare = b
+	}
+}
+
+// commit writes and syncs b. Where that cannot be done it gives what is not on disk.
+func (c *committer) commit(b *buffer) (rest []byte, from uint64, err error) {
+	rest, from = b.records, b.first
+	told := 0
+	for len(rest) > 0 {
+		if c.seg == nil {
+			if err := c.begin(from, firstRecord(rest)); err != nil {
+				return rest, from, err
+			}
+		}
+		n, count := fitting(rest, c.seg.size-c.off-sealLen)
+		if n > 0 {
+			if err := c.write(rest[:n]); err != nil {
+				return rest, from, err
+			}
+		}
+		last := n < len(rest)
+		if last {
+			if err := c.write(appendSeal(nil, from+uint64(count), c.s.salt)); err != nil {
+				return rest, from, err
+			}
+		}
+		if seedbug.Is("spool-ack-before-sync") {
+			told = c.tell(b, told, from+uint64(count))
+		}
+		if err := c.f.Sync(); err != nil {
+			err = fmt.Errorf("sync a segment: %w", err)
+			if !seedbug.Is("spool-go-on-after-failed-sync") {
+				return rest, from, c.s.fail(err)
+			}
+		}
+		c.s.syncs.Add(1)
+		// They are told before they are handed on, so that they hear of Spooled
+		// before Settled.
+		told = c.tell(b, told, from+uint64(count))
+		c.publish(n, count, last)
+		rest, from = rest[n:], from+uint64(count)
+	}
+	return nil, from, nil
+}
+
+// firstRecord is the length of the first of some records.
+func firstRecord(records []byte) int64 { return int64(binary.LittleEndian.Uint32(records[4:])) }
+
+// fitting tells how many bytes, and records, of some fit into room.
+func fitting(records []byte, room int64) (n, count int) {
+	for n < len(records) {
+		l := firstRecord(records[n:])
+		if int64(n)+l > room {
+			break
+		}
+		n += int(l)
+		count++
+	}
+	return n, count
+}
+
+// publish makes what was synced readable.
+func (c *committer) publish(n, count int, last bool) {
+	j := &c.s.journal
+	j.publish(c.seg, c.seg.end+int64(n), count)
+	if last {
+		c.close()
+	}
+	poke(c.s.feeder.wake)
+}
+
+// close ends the segment that is written.
+func (c *committer) close() {
+	// What was allocated and not needed is given back. Where that fails, only the
+	// space is lost.
+	size := c.seg.size
+	if err := c.f.Truncate(c.off); err == nil {
+		size = c.off
+	}
+	if err := c.f.Close(); err != nil {
+		c.s.log.Warn("a segment cannot be closed", "error", err)
+	}
+	c.s.journal.seal(c.seg, size)
+	c.seg, c.f = nil, nil
+	poke(c.s.keeper.hurry)
+	poke(c.s.keeper.wake)
+}
+
+// tell calls Spooled for the notes of b from number told on, up to a position.
+func (c *committer) tell(b *buffer, told int, upto uint64) int {
+	const many = 256
+	for ; told < len(b.notes) && b.notes[told].position < upto; told++ {
+		n := &b.notes[told]
+		p := n.producer
+		if len(p.spooled) == 0 {
+			c.touched = append(c.touched, p)
+		}
+		id := b.records[n.id : n.id+int(n.idLen)]
+		p.spooled = append(p.spooled, engine.Message{
+			Kind: n.kind, ID: unsafe.String(unsafe.SliceData(id), len(id)), Seq: n.seq, Client: n.client,
+			Tag: n.tag, Pos: n.position,
+		})
+		if len(p.spooled) == many {
+			p.to.Spooled(p.spooled)
+			clear(p.spooled)
+			p.spooled = p.spooled[:0]
+		}
+	}
+	for _, p := range c.touched {
+		if len(p.spooled) > 0 {
+			p.to.Spooled(p.spooled)
+			clear(p.spooled)
+			p.spooled = p.spooled[:0]
+		}
+	}
+	clear(c.touched)
+	c.touched = c.touched[:0]
+	return told
+}
+
+// write appends p to the segment. A write that fails is cut off, and tried again.
+func (c *committer) write(p []byte) error {
+	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+		n, err := c.f.WriteAt(p, c.off)
+		if err == nil && n == len(p) {
+			c.warn.over(c.s.log, "writes succeed again")
+			c.off += int64(n)
+			return nil
+		}
+		if err = c.cut(err); err != nil {
+			return err
+		}
+		if err := c.pause(wait); err != nil {
+			return err
+		}
+	}
+}
+
+// cut notes that a write failed, and cuts off what it has left.
+func (c *committer) cut(failed error) error {
+	c.warn.note(c.s.log, "write failed: trying again", failed)
+	if err := c.f.Truncate(c.off); err != nil {
+		return c.s.fail(fmt.Errorf("cut off a write that failed (%w): %w", failed, err))
+	}
+	return nil
+}
+
+// pause waits before a write is tried again. At the end there is no time for that.
+func (c *committer) pause(d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-c.s.closing:
+		return errGivenUp
+	case <-timer.C:
+	case <-c.s.freed:
+	}
+	return nil
+}
+
+// begin makes a segment with room for a record of that length, and waits until that
+// can be done.
+func (c *committer) begin(first uint64, length int64) error {
+	least := segmentHeadLen + length + sealLen
+	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+		err := c.make(first, least)
+		switch {
+		case err == nil:
+			c.warn.over(c.s.log, "writes succeed again")
+			c.full.over(c.s.log, "the spool has room again")
+			return nil
+		case c.s.failure() != nil:
+			return err
+		case errors.Is(err, errFull):
+			c.full.note(c.s.log, "the spool is full: senders wait", err)
+			wait = retryMax // freed tells
+		default:
+			c.warn.note(c.s.log, "a segment cannot be made: trying again", err)
+		}
+		if err := c.pause(wait); err != nil {
+			return err
+		}
+	}
+}
+
+// make makes a segment of at least that many bytes.
+func (c *committer) make(first uint64, least int64) error {
+	s := c.s
+	size := max(s.segmentSize, least)
+	select {
+	case <-s.closing: // what is pending at the end may take more than the most
+		size = max(least, min(size, mostPending))
+	default:
+		if s.journal.used()+size > int64(s.max) {
+			return errFull
+		}
+	}
+	name := segmentName(first)
+	f, err := s.fs.create(name)
+	if errors.Is(err, fs.ErrExist) { // of a try that failed
+		if err = s.fs.remove(name); err == nil {
+			f, err = s.fs.create(name)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	err = f.Preallocate(size)
+	if err == nil {
+		_, err = f.WriteAt(segmentHeader(s.id, first), 0)
+	}
+	if err != nil {
+		return errors.Join(err, f.Close(), s.fs.remove(name))
+	}
+	if err = f.Sync(); err == nil && !seedbug.Is("spool-skip-dir-sync") {
+		err = s.fs.syncDir()
+	}
+	if err != nil {
+		return errors.Join(s.fail(fmt.Errorf("sync a new segment: %w", err)), f.Close())
+	}
+	c.seg = &segment{first: first, next: first, end: segmentHeadLen, size: size, since: time.Now().UTC()}
+	c.f, c.off = f, segmentHeadLen
+	s.journal.add(c.seg)
+	return nil
+}
+
+// keepInMemory makes what could not be written, and what is accepted besides, a
+// segment in memory, so that it is handed on nevertheless. Route has ended.
+func (c *committer) keepInMemory(b *buffer, rest []byte, from uint64) {
+	if c.seg != nil {
+		c.s.journal.seal(c.seg, c.seg.size)
+		_ = c.f.Close()
+		c.seg, c.f = nil, nil
+	}
+	mem, count := rest, 0
+	if next := c.s.takeLast(); next.count > 0 {
+		mem = append(mem, next.records...)
+	}
+	for at := 0; at < len(mem); count++ {
+		at += int(firstRecord(mem[at:]))
+	}
+	c.s.journal.add(&segment{
+		first: from, next: from + uint64(count), end: int64(len(mem)), records: count,
+		mem: mem, sealed: true, since: time.Now().UTC(),
+	})
+}
+
+// finish seals the segment that is written. Nothing is lost where it fails.
+func (c *committer) finish() error {
+	if c.seg == nil {
+		return nil
+	}
+	if c.s.failure() != nil {
+		return c.f.Close()
+	}
+	seal := appendSeal(nil, c.seg.next, c.s.salt)
+	n, err := c.f.WriteAt(seal, c.off)
+	if err != nil {
+		return errors.Join(fmt.Errorf("seal a segment: %w", err), c.f.Truncate(c.off), c.f.Close())
+	}
+	c.off += int64(n)
+	err = c.f.Sync()
+	c.close()
+	return err
+}

@@ -1,0 +1,254 @@
+package spool
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ingestd/ingestd/engine"
+)
+
+// A journal is what is known of the log: its segments, and what of them is settled.
+type journal struct {
+	mu             sync.Mutex // guards what follows, and the segments
+	segs           []*segment // in order; the last may be one that is written
+	gone           []span     // positions of segments that are deleted, above the first one
+	next           uint64     // the position after the last one that can be read
+	bytes          int64      // of the segments on disk
+	settledReports int64      // messages, control ones apart
+	unsaved        []span     // settled positions that are not in settled.log, in the order of settling
+	done           bool       // a segment can be deleted
+	complete       bool       // nothing is added any more
+	corrupt        uint64
+}
+
+// find gives the segment that holds a position, or nil.
+func (j *journal) find(position uint64) *segment {
+	i, ok := slices.BinarySearchFunc(j.segs, position, func(s *segment, p uint64) int {
+		switch {
+		case s.next <= p:
+			return -1
+		case s.first > p:
+			return 1
+		}
+		return 0
+	})
+	if !ok {
+		return nil
+	}
+	return j.segs[i]
+}
+
+// add appends a segment that is going to be written, or is in memory.
+func (j *journal) add(s *segment) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.segs = append(j.segs, s)
+	j.bytes += s.size
+}
+
+// publish makes n more records of s readable, up to end.
+func (j *journal) publish(s *segment, end int64, n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	s.end = end
+	s.records += n
+	s.next += uint64(n)
+	j.next = s.next
+}
+
+// seal notes that nothing is written to s any more, and how large it is.
+func (j *journal) seal(s *segment, size int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.bytes += size - s.size
+	s.size, s.sealed = size, true
+	j.done = j.done || s.done()
+}
+
+// settle notes that ms are settled. It tells whether there is something to do for
+// the keeper, and whether that is urgent.
+func (j *journal) settle(ms []engine.Message) (wake, urgent bool) {
+	const many = 4096
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	wake = len(j.unsaved) == 0
+	var s *segment
+	for i := range ms {
+		p := ms[i].Pos
+		if s == nil || p < s.first || p >= s.next {
+			if s = j.find(p); s == nil {
+				continue
+			}
+		}
+		if !s.settle(p) {
+			continue
+		}
+		if ms[i].Kind == engine.Report {
+			j.settledReports++
+		}
+		if n := len(j.unsaved); n > 0 && j.unsaved[n-1].to == p {
+			j.unsaved[n-1].to++
+		} else {
+			j.unsaved = append(j.unsaved, span{p, p + 1})
+		}
+		if s.done() {
+			j.done = true
+		}
+	}
+	urgent = j.done || len(j.unsaved) >= many
+	return wake || urgent, urgent
+}
+
+func (j *journal) isSettled(s *segment, position uint64) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return s.isSettled(position)
+}
+
+// lose notes that positions of s cannot be read: nobody waits for them. It gives
+// how many had not been known.
+func (j *journal) lose(s *segment, lost span) (fresh uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	fresh = lost.to - lost.from - covered(s.bad, lost)
+	if fresh == 0 {
+		return 0
+	}
+	for p := lost.from; p < lost.to; p++ {
+		if covered(s.bad, span{p, p + 1}) == 0 && s.settle(p) {
+			j.settledReports++
+		}
+	}
+	s.bad = merge(append(s.bad, lost))
+	j.corrupt += fresh
+	j.done = j.done || s.done()
+	return fresh
+}
+
+// after gives the segment where reading goes on at a position, how far it can be
+// read, and whether it is sealed; nil where there is none yet.
+func (j *journal) after(position uint64) *segment {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, s := range j.segs {
+		if s.next > position || !s.sealed {
+			return s
+		}
+	}
+	return nil
+}
+
+// extent tells how far s can be read now, and whether that is all there will be.
+func (j *journal) extent(s *segment) (end int64, next uint64, sealed bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return s.end, s.next, s.sealed
+}
+
+// finish notes that nothing is added any more.
+func (j *journal) finish() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.complete = true
+}
+
+func (j *journal) completed() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.complete
+}
+
+// used gives the bytes of the segments on disk.
+func (j *journal) used() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.bytes
+}
+
+// take gives what is settled and not saved.
+func (j *journal) take() []span {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	spans := j.unsaved
+	j.unsaved = nil
+	return spans
+}
+
+// releasable gives the segments of which all is settled. Only the first ones, where
+// inOrder is set.
+func (j *journal) releasable(inOrder bool) []*segment {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var out []*segment
+	for _, s := range j.segs {
+		switch {
+		case s.done() && s.mem == nil:
+			out = append(out, s)
+		case inOrder:
+			return out
+		}
+	}
+	j.done = false
+	return out
+}
+
+// forget drops a segment that is deleted.
+func (j *journal) forget(s *segment) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	i := slices.Index(j.segs, s)
+	if i < 0 {
+		return
+	}
+	j.segs = slices.Delete(j.segs, i, i+1)
+	j.bytes -= s.size
+	j.gone = merge(append(j.gone, span{s.first, s.next}))
+	if len(j.segs) > 0 {
+		for len(j.gone) > 0 && j.gone[0].to <= j.segs[0].first {
+			j.gone = j.gone[1:]
+		}
+	}
+}
+
+// snapshot gives all that is settled: every position below floor, and the spans.
+// next is the position after the last one.
+func (j *journal) snapshot() (floor, next uint64, spans []span) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	floor, next = j.next, j.next
+	if len(j.segs) > 0 {
+		floor = j.segs[0].first
+	}
+	spans = slices.Clone(j.gone)
+	for _, s := range j.segs {
+		for i := uint64(0); i < uint64(len(s.bits))*64; i++ {
+			if s.bits[i/64] == 0 {
+				i += 63
+				continue
+			}
+			if s.bits[i/64]&(1<<(i%64)) == 0 {
+				continue
+			}
+			p := s.first + i
+			if n := len(spans); n > 0 && spans[n-1].to == p {
+				spans[n-1].to++
+			} else {
+				spans = append(spans, span{p, p + 1})
+			}
+		}
+	}
+	return floor, next, merge(spans)
+}
+
+// oldest is about when the oldest message was received that is not settled.
+func (j *journal) oldest() time.Time {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, s := range j.segs {
+		if s.settled < s.records {
+			return s.since
+		}
+	}
+	return time.Time{}
+}

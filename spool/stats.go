@@ -1,0 +1,68 @@
+package spool
+
+import "time"
+
+// Stats are a Spool's counters, since it was opened, and gauges, as they are now. At
+// any moment of rest
+//
+//	Accepted + Replayed = what was settled + Pending
+type Stats struct {
+	Accepted uint64 // messages for which Route returned nil
+	Replayed uint64 // messages that were left when it was opened, and are handed on again
+	Pending  int64  // messages that are not settled: on disk, on their way there, or in next
+
+	Bytes    int64     // on disk
+	Segments int       // files of the log
+	Parked   int       // streams that have their share, and leave the rest on disk
+	Oldest   time.Time // about when the oldest message was received that is not settled; zero: there is none
+
+	Syncs   uint64 // of the log
+	Corrupt uint64 // records that could not be read
+	Torn    int64  // bytes that a crash left half-written, and that were cut off
+	Missing uint64 // records that were in segments that are missing
+}
+
+// Health says whether a Spool takes messages.
+type Health struct {
+	Draining  bool
+	Failed    error     // not nil: a sync failed; nothing is accepted, nor told to be spooled, any more
+	Waiting   error     // not nil: the disk refuses writes, which are tried again
+	Refused   error     // not nil: next refuses an accepted message; its stream waits for other limits
+	FullSince time.Time // not zero: since when Route has had to make senders wait, or turn them away
+}
+
+// Stats gives the counters and gauges.
+func (s *Spool) Stats() Stats {
+	st := Stats{
+		Replayed: s.found.replayed, Torn: s.found.torn, Missing: s.found.missing,
+		Syncs: s.syncs.Load(), Parked: s.flows.parkedCount(), Oldest: s.journal.oldest(),
+	}
+	s.journal.mu.Lock()
+	for _, seg := range s.journal.segs {
+		if seg.mem == nil {
+			st.Segments++
+		}
+	}
+	st.Bytes, st.Corrupt = s.journal.bytes, s.journal.corrupt
+	settled := s.journal.settledReports
+	s.journal.mu.Unlock()
+	s.mu.Lock()
+	st.Accepted = s.accepted
+	s.mu.Unlock()
+	st.Pending = int64(st.Accepted+st.Replayed) - settled
+	return st
+}
+
+// Health tells how the spool is.
+func (s *Spool) Health() Health {
+	s.mu.Lock()
+	h := Health{Draining: s.closed, Failed: s.failed, FullSince: s.fullSince}
+	s.mu.Unlock()
+	for _, t := range []*trouble{&s.committer.warn, &s.keeper.warn, &s.feeder.warn} {
+		if err := t.current(); err != nil && h.Waiting == nil {
+			h.Waiting = err
+		}
+	}
+	h.Refused = s.feeder.refused.current()
+	return h
+}

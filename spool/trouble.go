@@ -1,0 +1,43 @@
+package spool
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// trouble remembers a failure that is tried again. It is logged when it begins and
+// when it is over, and once a minute between.
+type trouble struct {
+	mu       sync.Mutex
+	err      error
+	failures int
+	logged   time.Time
+}
+
+func (t *trouble) note(log hclog.Logger, msg string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.err = err
+	t.failures++
+	if now := time.Now(); t.failures == 1 || now.Sub(t.logged) >= time.Minute {
+		log.Warn(msg, "error", err, "failures", t.failures)
+		t.logged = now
+	}
+}
+
+func (t *trouble) over(log hclog.Logger, msg string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failures > 0 {
+		log.Info(msg, "failures", t.failures)
+	}
+	t.err, t.failures = nil, 0
+}
+
+func (t *trouble) current() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
+}
