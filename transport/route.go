@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/seedbug"
 )
 
 // message does what one message asks for. It returns false once nothing more is
@@ -80,6 +81,11 @@ func (c *conn) accept(m *incoming, msg *engine.Message, d *decoder) bool {
 	}
 	err := c.ws.router.Route(c.ws.ctx, *msg, c)
 	if err == nil {
+		if seedbug.Is("transport-ack-early") && m.seq != 0 {
+			c.mu.Lock()
+			c.ack(s, m.seq)
+			c.mu.Unlock()
+		}
 		if holds && msg.Kind == engine.Report && s.hold != nil && !s.hold.open.Load() {
 			s.hold.open.Store(true)
 		}
