@@ -53,6 +53,9 @@ func (l *link) serve(ctx context.Context) error {
 	return err
 }
 
+// goodbye is how long the server has to answer a close frame.
+const goodbye = 250 * time.Millisecond
+
 // leave ends the connection in an orderly way where there is nothing left to say.
 func (l *link) leave() {
 	l.c.mu.Lock()
@@ -62,7 +65,7 @@ func (l *link) leave() {
 		l.cut()
 		return
 	}
-	timer := time.AfterFunc(time.Second, l.cutSocket)
+	timer := time.AfterFunc(goodbye, l.cutSocket)
 	defer timer.Stop()
 	_ = l.conn.Close(websocket.StatusNormalClosure, "")
 }
