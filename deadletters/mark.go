@@ -102,7 +102,11 @@ func (s *Store) each(ctx context.Context, f Filter,
 ) (changed int64, err error) {
 	limit := int64(f.Limit)
 	f.Limit = 0
-	err = s.reads.QueryRowContext(ctx, "SELECT coalesce(max(number), 0) FROM letters").Scan(&f.upto)
+	var last int64
+	err = s.reads.QueryRowContext(ctx, "SELECT coalesce(max(number), 0) FROM letters").Scan(&last)
+	if f.upto == 0 || f.upto > last {
+		f.upto = last
+	}
 	for more := f.upto > 0; more && err == nil; {
 		err = s.write(ctx, func(ctx context.Context, c *sink.Conn) error {
 			size := int64(chunk)

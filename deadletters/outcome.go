@@ -9,9 +9,9 @@ import (
 	"github.com/ingestd/ingestd/sink"
 )
 
-// outcome is what a replayer heard of a letter: it is stored, refused again, or
+// verdict is what a replayer heard of a letter: it is stored, refused again, or
 // undelivered.
-type outcome struct {
+type verdict struct {
 	number int64
 	err    error
 }
@@ -23,12 +23,12 @@ func (r *Replayer) Spooled([]engine.Message) {}
 // Settled implements [engine.Producer].
 func (r *Replayer) Settled(ms []engine.Message, _ engine.Result, err error) {
 	for i := range ms {
-		r.hear(outcome{ms[i].Tag, err})
+		r.hear(verdict{ms[i].Tag, err})
 	}
 }
 
 // hear notes an outcome for the goroutine of Serve.
-func (r *Replayer) hear(o outcome) {
+func (r *Replayer) hear(o verdict) {
 	r.mu.Lock()
 	r.outcomes = append(r.outcomes, o)
 	r.mu.Unlock()
@@ -78,7 +78,7 @@ func (r *Replayer) record(ctx context.Context) {
 }
 
 // settle writes outcomes down, in one transaction.
-func (s *Store) settle(ctx context.Context, underway map[int64]*replay, outcomes []outcome) error {
+func (s *Store) settle(ctx context.Context, underway map[int64]*replay, outcomes []verdict) error {
 	return s.write(ctx, func(ctx context.Context, c *sink.Conn) error {
 		for _, o := range outcomes {
 			var err error
@@ -109,7 +109,7 @@ func deleteStored(ctx context.Context, c *sink.Conn, number int64) error {
 
 // refuseAgain unmarks a letter, unless the engine has kept it again meanwhile. So it
 // mostly has; not where the router refused the message already.
-func (s *Store) refuseAgain(ctx context.Context, c *sink.Conn, o outcome, request int64) error {
+func (s *Store) refuseAgain(ctx context.Context, c *sink.Conn, o verdict, request int64) error {
 	err := o.err
 	if rejected, is := errors.AsType[*engine.RejectError](err); is {
 		err = rejected.Err // its place in a batch means nothing any more

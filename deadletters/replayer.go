@@ -43,7 +43,7 @@ type Replayer struct {
 	heard chan struct{} // something is in outcomes
 
 	mu       sync.Mutex
-	outcomes []outcome
+	outcomes []verdict
 }
 
 var (
@@ -129,7 +129,7 @@ func (r *Replayer) fill(ctx context.Context, router engine.Router) {
 	for l, err := range r.store.List(ctx, Filter{Numbers: numbers, marked: true}) {
 		if bad, is := errors.AsType[*ReadError](err); is {
 			r.begin(&l)
-			r.hear(outcome{l.Number, bad.Err})
+			r.hear(verdict{l.Number, engine.Permanent(bad.Err)})
 			continue
 		}
 		if err != nil {
@@ -185,7 +185,7 @@ func (r *Replayer) route(ctx context.Context, router engine.Router, l *Letter) b
 	case err == nil:
 		return true
 	case engine.IsPermanent(err):
-		r.hear(outcome{l.Number, err})
+		r.hear(verdict{l.Number, err})
 		return true
 	}
 	r.end(l.Number)
