@@ -62,6 +62,7 @@ func endConnections(t *testing.T, admin *sql.DB) (n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = rows.Close() }()
 	var ids []int64
 	for rows.Next() {
 		var id int64

@@ -155,9 +155,9 @@ func (s *nameless) send(ctx context.Context, id string, n int) error {
 		return nil
 	}
 	s.frames++
-	messages := make([]string, n)
+	messages := make([]string, 0, n+1)
 	s.mu.Lock()
-	for i := range messages {
+	for range n {
 		number := s.ledger.Next(id)
 		m, known := s.marks[id]
 		if !known {
@@ -165,7 +165,7 @@ func (s *nameless) send(ctx context.Context, id string, n int) error {
 		}
 		m.sent = number
 		s.marks[id] = m
-		messages[i] = s.message(id, number)
+		messages = append(messages, s.message(id, number))
 	}
 	s.pending += int64(n)
 	s.mu.Unlock()
