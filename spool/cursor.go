@@ -27,15 +27,6 @@ func (c *cursor) seek(at place) error {
 	return c.enter(at.off, at.seg)
 }
 
-// place is where the next record is read.
-func (c *cursor) place() place {
-	at := place{position: c.next, off: c.r.off}
-	if c.seg != nil {
-		at.seg = c.seg.first
-	}
-	return at
-}
-
 // enter opens the segment in which the next position is. off is where, if it is the
 // segment that begins with first.
 func (c *cursor) enter(off int64, first uint64) error {

@@ -50,7 +50,7 @@ func (r *reader) window(n int64) ([]byte, error) {
 	if int64(got) >= n {
 		return r.buf[:n], nil
 	}
-	if err == io.EOF { //nolint:errorlint // as io.ReaderAt returns it
+	if err == io.EOF {
 		r.end, err = r.off+int64(got), nil // the file is shorter than was thought
 	}
 	return nil, err

@@ -252,7 +252,7 @@ func (s *Spool) finish(err error) error {
 
 // otherThanLeft drops from what next returned that something was left.
 func otherThanLeft(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // each part is looked at
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var errs []error
 		for _, e := range joined.Unwrap() {
 			errs = append(errs, otherThanLeft(e))
