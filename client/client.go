@@ -8,6 +8,8 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,7 +60,7 @@ type Client struct {
 // its connection is lost, for ever, until Close.
 func Dial(ctx context.Context, url string, o Options) (*Client, error) {
 	if err := o.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	c := &Client{
 		opts:    o.withDefaults(),
@@ -70,7 +72,7 @@ func Dial(ctx context.Context, url string, o Options) (*Client, error) {
 	}
 	c.name, c.log, c.frameBytes = c.opts.Name, c.opts.Logger, c.opts.FrameBytes
 	if err := c.setURL(url); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	if o.File != "" {
 		if err := c.openJournal(); err != nil {
@@ -81,7 +83,7 @@ func Dial(ctx context.Context, url string, o Options) (*Client, error) {
 		c.name = rand.Text()
 	}
 	if err := c.setURL(url); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrOptions, errors.Join(err, c.closeJournal()))
 	}
 	if c.http = c.opts.HTTPClient; c.http == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -377,14 +379,34 @@ func (c *Client) Close(ctx context.Context) error {
 	if c.opts.HTTPClient == nil {
 		c.http.CloseIdleConnections()
 	}
-	c.mu.Lock()
-	left := c.count
-	c.mu.Unlock()
+	left := c.unacked()
 	closed := c.closeJournal()
-	if left == 0 {
+	if left.Count == 0 {
 		return closed
 	}
-	return errors.Join(&UnackedError{Count: left, Kept: c.opts.File != "", Err: err}, closed)
+	left.Err = err
+	return errors.Join(left, closed)
+}
+
+// unacked tells what is in the window.
+func (c *Client) unacked() *UnackedError {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	left := &UnackedError{Count: c.count, Kept: c.opts.File != ""}
+	for _, s := range c.streams {
+		if n := len(s.queue); n > 0 {
+			left.Streams = append(left.Streams, Unacked{s.id, s.queue[0].seq, s.queue[n-1].seq, n})
+		}
+	}
+	slices.SortFunc(left.Streams, func(a, b Unacked) int { return strings.Compare(a.ID, b.ID) })
+	return left
+}
+
+// Pending is how many messages were taken and are not answered.
+func (c *Client) Pending() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.count
 }
 
 // wakeWriter has the writer look for what there is to do.

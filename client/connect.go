@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(i httptrace.GotConnInfo) { l.socket = i.Conn },
 	})
-	conn, resp, err := websocket.Dial(ctx, c.url, &websocket.DialOptions{
+	conn, resp, err := websocket.Dial(ctx, c.url, &websocket.DialOptions{ //nolint:bodyclose // the library closes it
 		HTTPClient:   c.http,
 		HTTPHeader:   c.opts.Header,
 		Subprotocols: []string{"ingest.v1"},
@@ -40,6 +41,9 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 	}
 	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 		return nil, handshakeError(resp)
+	}
+	if inner, is := errors.AsType[*url.Error](err); is {
+		err = inner.Err // without the request, which nobody made
 	}
 	return nil, err
 }

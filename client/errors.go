@@ -9,6 +9,9 @@ var (
 	// ErrClosed is returned by the methods of a Client once Close has begun.
 	ErrClosed = errors.New("the client is closed")
 
+	// ErrOptions is wrapped by what Dial returns for a URL or options that are wrong.
+	ErrOptions = errors.New("wrong options")
+
 	// ErrMessage is wrapped by what Send returns for a message that no server
 	// would take: nothing was sent.
 	ErrMessage = errors.New("not a message")
@@ -45,9 +48,17 @@ func (e *HandshakeError) Error() string {
 // They may be stored or not. With Options.File they are kept there, and the next
 // Client with that file sends them again.
 type UnackedError struct {
-	Count int   // how many
-	Kept  bool  // they are kept in Options.File
-	Err   error // why Close did not wait longer
+	Count   int   // how many
+	Streams []Unacked
+	Kept    bool  // they are kept in Options.File
+	Err     error // why Close did not wait longer
+}
+
+// Unacked is what was not answered of one id.
+type Unacked struct {
+	ID          string
+	First, Last int64 // the numbers of the first and the last message
+	Count       int   // how many there are
 }
 
 func (e *UnackedError) Error() string {

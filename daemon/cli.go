@@ -34,6 +34,7 @@ type cli struct {
 	Check         checkCommand       `cmd:"" help:"Validate the configuration and show it as it takes effect."`
 	ExampleConfig exampleCommand     `cmd:"" help:"Print the documented default configuration."`
 	Drill         drillCommand       `cmd:"" help:"Kill a daemon under load, again and again, and judge what is stored."`
+	Send          sendCommand        `cmd:"" help:"Send messages from files, standard input or nowhere, and wait until they are stored."`
 	DeadLetters   deadLettersCommand `cmd:"" name:"dead-letters" help:"Look at what the sink refused for good; send it again, or discard it."`
 	Version       versionCommand     `cmd:"" help:"Print the version."`
 
