@@ -44,8 +44,8 @@ type drillCommand struct {
 func (*drillCommand) Help() string {
 	return "Starts a daemon of its own on a temporary directory and a free port, puts load on it, ends it with " +
 		"kill -9 at random moments, starts it again, and at last compares what the database holds with what was " +
-		"sent and acked. The settings are those of the configuration, but for its transports, data_dir and " +
-		"admin.listen, and the tables: for MySQL and MariaDB these are new ones beside your own, and dropped " +
+		"sent and acked. The settings are those of the configuration, but for its transports, data_dir, " +
+		"admin.listen, a longer shutdown_timeout, and the tables: for MySQL and MariaDB these are new ones beside your own, and dropped " +
 		"afterwards; for SQLite they are in a new file. SIGINT ends it early, with a verdict.\n\n" +
 		"Exit status: 0 only where nothing was lost, duplicated, out of order, altered or unexpected, and " +
 		"enough was acked, before and after each kill, to prove something."
@@ -238,6 +238,7 @@ func (p *drillPlace) apply(cfg *config) {
 	cfg.Log.Format = formatText
 	cfg.Admin.Listen = ""
 	cfg.Delivery.Spool = p.Spool
+	cfg.ShutdownTimeout = max(cfg.ShutdownTimeout, drill.DrainTimeout)
 	switch s := cfg.sink.config.(type) {
 	case *sqlite.Config:
 		s.Path = p.sqlite()

@@ -44,6 +44,10 @@ const (
 // measurement: what takes longer is broken.
 const patience = 2 * time.Minute
 
+// DrainTimeout is how long the daemon may take to store what is left at the end,
+// where that is more than its configuration says: it may be a whole spool.
+const DrainTimeout = 10 * time.Minute
+
 // Drill runs a drill until it is done or ctx ends, which only ends it early. The
 // error is one of setting it up; everything else is in the report.
 func Drill(ctx context.Context, cfg Config) (*Report, error) {
@@ -225,9 +229,11 @@ func (d *drill) lookForGaps(ctx context.Context) error {
 // finish has everything acked, and ends the daemon.
 func (d *drill) finish(ctx context.Context) {
 	d.cfg.Progress("no more kills: waiting for the last acks")
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	within, cancel := context.WithTimeout(ctx, patience)
+	d.report.problem(d.load.Finish(within))
+	cancel()
+	ctx, cancel = context.WithTimeout(ctx, DrainTimeout+patience)
 	defer cancel()
-	d.report.problem(d.load.Finish(ctx))
 	if err := d.daemon.Stop(ctx); err != nil {
 		var ended *child.EndedError
 		if !errors.As(err, &ended) {

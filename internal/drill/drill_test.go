@@ -63,11 +63,12 @@ func TestDrill(t *testing.T) {
 	for _, sink := range []string{"sqlite", "mysql"} {
 		for _, spool := range []bool{false} {
 			t.Run(fmt.Sprintf("%s/spool=%v", sink, spool), func(t *testing.T) {
+				t.Parallel()
 				args := []string{
 					"--json", fmt.Sprintf("--spool=%v", spool),
-					fmt.Sprintf("--kills=%d", long.Scale(3, 50)),
-					fmt.Sprintf("--messages=%d", long.Scale(2000, 250_000)),
-					fmt.Sprintf("--rate=%d", long.Scale(4000, 0)),
+					fmt.Sprintf("--kills=%d", long.Scale(3, 100)),
+					fmt.Sprintf("--messages=%d", long.Scale(2000, 500_000)),
+					fmt.Sprintf("--rate=%d", long.Scale(3000, 6000)),
 				}
 				if sink == "mysql" {
 					args = append(args, "--set=sink.mysql.dsn="+mariadbtest.DSN(t))

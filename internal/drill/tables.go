@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Tables are what a daemon writes, as the judge reads it: through a connection of
@@ -73,6 +74,34 @@ func (t *Tables) Rows(ctx context.Context, add func(Row)) error {
 		return fmt.Errorf("read messages: %w", err)
 	}
 	return nil
+}
+
+// AwaitStored waits until at least n messages are stored. It fails once none has
+// come for long.
+func (t *Tables) AwaitStored(ctx context.Context, n int64) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	most := int64(-1)
+	var last time.Time
+	for {
+		var stored int64
+		if err := t.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+t.messages).Scan(&stored); err != nil {
+			return fmt.Errorf("count messages: %w", err)
+		}
+		if stored >= n {
+			return nil
+		}
+		if stored > most {
+			most, last = stored, time.Now()
+		} else if time.Since(last) > patience {
+			return fmt.Errorf("%d messages were acked, and for %v no more than %d are stored", n, patience, stored)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait until %d messages are stored: %w", n, ctx.Err())
+		}
+	}
 }
 
 // Miscounted is how many streams have a row that does not say what their messages
