@@ -71,28 +71,25 @@ func (c *committer) commit(b *buffer) (rest []byte, from uint64, err error) {
 			if err := c.write(rest[:n]); err != nil {
 				return rest, from, err
 			}
+			upto := from + uint64(count)
+			if seedbug.Is("spool-ack-before-sync") {
+				told = c.tell(b, told, upto)
+			}
+			if err := c.sync(); err != nil {
+				return rest, from, err
+			}
+			// They are told before they are handed on, so that they hear of
+			// Spooled before Settled.
+			told = c.tell(b, told, upto)
+			c.s.journal.publish(c.seg, c.off, count)
+			poke(c.s.feeder.wake)
+			rest, from = rest[n:], upto
 		}
-		last := n < len(rest)
-		if last {
-			if err := c.write(appendSeal(nil, from+uint64(count), c.s.salt)); err != nil {
+		if len(rest) > 0 {
+			if err := c.seal(); err != nil {
 				return rest, from, err
 			}
 		}
-		if seedbug.Is("spool-ack-before-sync") {
-			told = c.tell(b, told, from+uint64(count))
-		}
-		if err := c.f.Sync(); err != nil {
-			err = fmt.Errorf("sync a segment: %w", err)
-			if !seedbug.Is("spool-go-on-after-failed-sync") {
-				return rest, from, c.s.fail(err)
-			}
-		}
-		c.s.syncs.Add(1)
-		// They are told before they are handed on, so that they hear of Spooled
-		// before Settled.
-		told = c.tell(b, told, from+uint64(count))
-		c.publish(n, count, last)
-		rest, from = rest[n:], from+uint64(count)
 	}
 	return nil, from, nil
 }
@@ -113,17 +110,30 @@ func fitting(records []byte, room int64) (n, count int) {
 	return n, count
 }
 
-// publish makes what was synced readable.
-func (c *committer) publish(n, count int, last bool) {
-	j := &c.s.journal
-	j.publish(c.seg, c.seg.end+int64(n), count)
-	if last {
-		c.close()
+// sync makes what is written durable. Where it fails once, nothing may be believed
+// that a later one says: the system may have dropped what it could not write.
+func (c *committer) sync() error {
+	c.s.syncs.Add(1)
+	if err := c.f.Sync(); err != nil && !seedbug.Is("spool-go-on-after-failed-sync") {
+		return c.s.fail(fmt.Errorf("sync a segment: %w", err))
 	}
-	poke(c.s.feeder.wake)
+	return nil
 }
 
-// close ends the segment that is written.
+// seal ends a full segment. The seal is written when all before it is synced: so it
+// says that what is missing there is no trace of a crash.
+func (c *committer) seal() error {
+	if err := c.write(appendSeal(nil, c.seg.next, c.s.salt)); err != nil {
+		return err
+	}
+	if err := c.sync(); err != nil {
+		return err
+	}
+	c.close()
+	return nil
+}
+
+// close closes the segment that is written.
 func (c *committer) close() {
 	// What was allocated and not needed is given back. Where that fails, only the
 	// space is lost.

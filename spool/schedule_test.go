@@ -154,9 +154,9 @@ func (w *world) do(s *Spool, next *held, step lifeStep) {
 	case "route", "done":
 		w.route(s, id, step)
 	case "settle":
-		w.settled(next.settle(id, step.count, nil))
+		w.settle(next, id, step.count, nil)
 	case "refuse":
-		w.settled(next.settle(id, 1, engine.Permanent(errors.New("too long"))))
+		w.settle(next, id, 1, engine.Permanent(errors.New("too long")))
 	case "wait":
 		time.Sleep(time.Duration(step.count) * 10 * time.Millisecond)
 	case "rest":
@@ -192,9 +192,11 @@ func (w *world) route(s *Spool, id string, step lifeStep) {
 	}
 }
 
-// settled notes what was settled before the crash.
-func (w *world) settled(ms []engine.Message) {
-	if w.fs.crashed() {
+// settle settles messages, and notes that, unless it comes after the crash.
+func (w *world) settle(next *held, id string, n int, err error) {
+	late := w.fs.crashed()
+	ms := next.settle(id, n, err)
+	if late {
 		return
 	}
 	w.mu.Lock()
