@@ -62,10 +62,9 @@ export class Client {
 
   #connect() {
     const socket = (this.#socket = new WebSocket(this.url));
-    socket.onopen = () => { // what was stored already is acked again, and not stored twice
+    socket.onopen = () => {
       this.#asked = false;
-      for (const { id, text } of this.#kept.values()) if (!this.#held.has(id)) this.#put(text);
-      this.#wake();
+      this.#sendKept(); // what was stored already is not stored twice
     };
     socket.onmessage = (event) => {
       this.#delay = 100;
@@ -106,9 +105,15 @@ export class Client {
     this.#held.add(id);
     setTimeout(() => {
       this.#held.delete(id);
-      for (const message of this.#kept.values()) if (message.id === id) this.#put(message.text);
-      this.#wake();
+      this.#sendKept(id);
     }, 1000);
+  }
+
+  #sendKept(only) {
+    for (const { id, text } of this.#kept.values()) {
+      if (!this.#held.has(id) && (!only || only === id)) this.#put(text);
+    }
+    this.#wake();
   }
 
   #put(text) {

@@ -6,7 +6,7 @@
 """
 
 import asyncio
-import collections
+import contextlib
 import json
 import logging
 import random
@@ -17,12 +17,8 @@ import websockets
 
 
 class Client:
-    """Sends messages, and keeps each until the server says that it is stored.
-
-    name says who sends: no two clients that run at once may share it.
-    refused(code, error, message) hears what the server will never store.
-    """
-
+    # name says who sends: no two clients that run at once may share it.
+    # refused(code, error, message) hears what the server will never store.
     def __init__(self, url, name, refused=print, window=1000, max_bytes=1 << 20):
         self.url = url + "?client=" + urllib.parse.quote(name, safe="")
         self.refused, self.window, self.max_bytes = refused, window, max_bytes
@@ -30,16 +26,15 @@ class Client:
         # so only an ack lets us forget. The text is kept, not the value: the server
         # compares what is sent again byte by byte.
         self.kept = {}
-        self.unsent = collections.deque()  # seqs that this connection has yet to send
+        self.queue = asyncio.Queue()  # texts that this connection has yet to send
         self.held = set()  # ids that wait after an error with `retry`
-        self.flushing = None  # "wanted", or "sent" and not answered
-        self.last = 0  # seq
-        self.work = asyncio.Event()  # for the writer
+        self.asked = False  # for a flush, which has no answer yet
         self.news = asyncio.Event()  # for those who wait for acks
+        self.last = 0  # the last seq
+        self.delay = 0.1  # seconds before the next attempt to connect
 
     async def __aenter__(self):
         self.task = asyncio.create_task(self._run())
-        self.task.add_done_callback(lambda _: self._wake())
         return self
 
     async def __aexit__(self, *_):
@@ -47,14 +42,12 @@ class Client:
             await self.flush()
         finally:
             self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
+            await asyncio.wait([self.task])
 
+    # Send returns when the message is kept, which is at once unless the window is
+    # full: that is the back-pressure. fields may have op, code and time; the op
+    # "done" ends the stream.
     async def send(self, id, data, **fields):
-        """Returns when the message is kept: at once, unless the window is full.
-
-        That is the back-pressure. fields may have op, code and time; the op "done"
-        ends the stream.
-        """
         while len(self.kept) >= self.window:
             await self._progress()
         # Numbers must ascend, after a restart too. Unix microseconds do without a
@@ -67,59 +60,41 @@ class Client:
         if len(text) > self.max_bytes:  # it is ASCII
             raise ValueError("the message is too large")
         self.last = seq
-        self.kept[seq] = (id, text)
+        self.kept[seq] = id, text
         if id not in self.held:
-            self.unsent.append(seq)
-            self.work.set()
+            self.queue.put_nowait(text)
 
+    # Flush returns when all that was sent before is stored or refused.
     async def flush(self):
-        """Returns when all that was sent before is stored or refused."""
         last = self.last
         while self.kept and next(iter(self.kept)) <= last:
             await self._progress()
 
     async def _run(self):
-        self.delay = 0.1  # seconds before the next attempt to connect
         while True:
+            why = "closed"
             try:
                 # A server that has no room reads nothing, pings neither: be patient.
                 async with websockets.connect(self.url, ping_timeout=120) as ws:
-                    await self._serve(ws)
-                    why = f"closed: {ws.close_code} {ws.close_reason}"
-            except (OSError, asyncio.TimeoutError, websockets.WebSocketException) as err:
-                why = err
+                    self.queue, self.asked = asyncio.Queue(), False
+                    self._send_kept()  # what was stored already is not stored twice
+                    writer = asyncio.create_task(self._write(ws))
+                    try:
+                        async for text in ws:
+                            self.delay = 0.1
+                            self._answer(**json.loads(text))
+                    finally:
+                        writer.cancel()
+            except Exception as err:  # also what refused() raises: the client goes on
+                why = repr(err)
             logging.warning("ingestd: no connection (%s), trying again", why)
             await asyncio.sleep(self.delay * random.uniform(0.5, 1))  # not all at once
             self.delay = min(2 * self.delay, 30)
 
-    async def _serve(self, ws):
-        # What was stored already is acked again, and not stored twice.
-        self.unsent = collections.deque(self.kept)
-        self.flushing = None
-        self._wake()
-        writer = asyncio.create_task(self._write(ws))
-        try:
-            async for text in ws:
-                self.delay = 0.1
-                self._answer(**json.loads(text))
-        finally:
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
-
-    async def _write(self, ws):
-        # The only one who sends, so that what is sent again is never overtaken.
-        while True:
-            if self.unsent:
-                seq = self.unsent.popleft()
-                id, text = self.kept.get(seq, (None, None))
-                if text and id not in self.held:
-                    await ws.send(text)
-            elif self.flushing == "wanted":
-                self.flushing = "sent"
-                await ws.send('{"op":"flush"}')
-            else:
-                self.work.clear()
-                await self.work.wait()
+    async def _write(self, ws):  # alone, so that what is sent again is not overtaken
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                await ws.send(await self.queue.get())
 
     def _answer(self, op, id=None, seq=0, code="", error="", retry=False, **_):
         if op == "ack":  # for this message, and for those of its id before it
@@ -131,34 +106,34 @@ class Client:
             _, text = self.kept.pop(seq, (None, "null"))
             self.refused(code, error, json.loads(text))
         elif op == "flush":
-            self.flushing = None
+            self.asked = False
             if self.held:
                 return  # whoever waits asks again when they are sent
         self._wake()
 
+    # After an error with `retry` the server takes nothing more of this id until that
+    # message comes again. So: wait, then send all that is kept of it, in order.
     def _hold(self, id):
-        # After an error with `retry` the server takes nothing more of this id until
-        # that message comes again. So: wait, then send all that is kept of it.
         if id not in self.held:
             self.held.add(id)
             asyncio.get_running_loop().call_later(1, self._release, id)
 
     def _release(self, id):
         self.held.discard(id)
-        again = {seq for seq, (i, _) in self.kept.items() if i == id}
-        self.unsent = collections.deque(sorted(again.union(self.unsent)))
-        self.work.set()
+        self._send_kept(id)
+
+    def _send_kept(self, id=None):
+        for i, text in self.kept.values():
+            if i not in self.held and id in (None, i):
+                self.queue.put_nowait(text)
         self._wake()
 
+    # The server may collect for batch_wait before it stores: ask it not to wait.
     async def _progress(self):
-        # The server may collect for batch_wait before it stores: ask it not to wait.
-        if self.flushing is None:
-            self.flushing = "wanted"
-            self.work.set()
-        if not self.task.done():
-            await self.news.wait()
-        if self.task.done():  # only where refused() raised
-            self.task.result()
+        if not self.asked:
+            self.queue.put_nowait('{"op":"flush"}')
+        self.asked = True
+        await self.news.wait()
 
     def _wake(self):
         self.news.set()

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	_ "github.com/ingestd/ingestd/daemon" // so `go test` runs again where it has changed
 )
 
 // patience is how long a test waits for what is sure to come. It is no

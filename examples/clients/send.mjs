@@ -6,6 +6,7 @@ import { Client } from "./ingest.mjs";
 
 const [url = "ws://127.0.0.1:7001/ws", name = "demo-node", pause = 100] = process.argv.slice(2);
 
+const ids = ["boiler", "boiler", "pump", "boiler", "boiler", "valve"];
 let refused = 0;
 const client = new Client(url, name, {
   refused: (code, error, message) => {
@@ -20,7 +21,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 }
 let sent = 0;
 for (; !stop; sent++) {
-  await client.send(["boiler", "pump", "valve"][sent % 3], { reading: sent });
+  await client.send(ids[sent % ids.length], { reading: sent });
   await sleep(Number(pause));
 }
 await client.close();

@@ -11,6 +11,7 @@ from ingest import Client
 
 
 async def main(url="ws://127.0.0.1:7001/ws", name="demo-python", pause="0.1"):
+    ids = ["boiler", "boiler", "pump", "boiler", "boiler", "valve"]
     refused = []
 
     def refuse(code, error, message):
@@ -25,7 +26,7 @@ async def main(url="ws://127.0.0.1:7001/ws", name="demo-python", pause="0.1"):
     try:
         async with client:
             while True:
-                await client.send(["boiler", "pump", "valve"][sent % 3], {"reading": sent})
+                await client.send(ids[sent % len(ids)], {"reading": sent})
                 sent += 1
                 await asyncio.sleep(float(pause))
     except asyncio.CancelledError:

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // programs are the clients that run in a terminal.
@@ -44,6 +45,8 @@ func (p *program) term(t *testing.T) int {
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	late := time.AfterFunc(patience, func() { _ = p.Process.Kill() })
+	defer late.Stop()
 	_ = p.Wait()
 	if said := p.stderr.String(); strings.Contains(said, "Traceback") || strings.Contains(said, "    at ") {
 		t.Error("it failed on its way")
