@@ -36,14 +36,11 @@ func TestServerFaults(t *testing.T) {
 
 	admin := mariadbtest.DB(t, server.Admin())
 	ended := 0
-	for begun := time.Now(); time.Since(begun) < time.Duration(long.Scale(2, 60))*time.Second; {
+	for ended < long.Scale(10, 600) {
 		last(200 * time.Millisecond)
 		ended += endConnections(t, admin)
 	}
 	t.Logf("%d kills; %d connections ended", kills, ended)
-	if ended < 4 {
-		t.Errorf("void: only %d connections were ended", ended)
-	}
 	s.works()
 	s.end(2000)
 }

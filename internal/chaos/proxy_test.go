@@ -38,7 +38,6 @@ type proxy struct {
 type link struct {
 	client, daemon *net.TCPConn
 	ghost          bool // its client is gone, and the daemon does not know; guarded by the proxy's lock
-	mute           bool // something of what the daemon said is lost; only its reader looks
 }
 
 // newProxy is a good network until it is told otherwise.
@@ -117,6 +116,7 @@ func (p *proxy) pump(x *link, to, from *net.TCPConn, answers bool) {
 }
 
 func (p *proxy) carry(x *link, to, from *net.TCPConn, answers bool) {
+	mute := false // after something that was lost, the rest would make no sense
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
@@ -124,8 +124,8 @@ func (p *proxy) carry(x *link, to, from *net.TCPConn, answers bool) {
 			return
 		}
 		f := p.now()
-		x.mute = x.mute || answers && f.swallow
-		if answers && x.mute {
+		mute = mute || answers && f.swallow
+		if mute {
 			continue
 		}
 		if !p.pass(x, to, buf[:n], f) {
