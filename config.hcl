@@ -10,8 +10,8 @@
 # SIGHUP reads the file again. What cannot change without a restart is named in
 # the log then; log.level, router, shutdown_timeout, and the retries change at once.
 
-data_dir         = "ingest-data" # lock file, numbers, what a shutdown could not store
-shutdown_timeout = "30s"         # what is not stored by then goes to a file in data_dir
+data_dir         = "ingest-data" # spool, dead letters, numbers, lock file
+shutdown_timeout = "30s"         # what is not stored by then stays in the spool, or goes to a file in data_dir
 
 log {
   level  = "info" # trace, debug, info, warn, error
@@ -23,7 +23,7 @@ transport "websocket" {
   listen           = "127.0.0.1:7001"
   path             = "/ws"
   ops              = ["report"] # the ops that are stored
-  ack              = "stored"   # stored; spooled needs a spool, which this version does not have
+  ack              = "stored"   # stored: in the sink; spooled: on disk here (needs the spool)
   on_disconnect    = "done"     # done: the streams of a client that is gone are marked done; keep
   disconnect_grace = "0s"       # how long it may take to come back before that
   max_message_size = "1MiB"
@@ -42,8 +42,8 @@ router {
 }
 
 delivery {
-  spool     = false # this version has no spool
-  spool_max = "10GiB"
+  spool     = false   # true: on disk before anything else; outlives kill -9 and a power cut
+  spool_max = "10GiB" # the most that it may take
   retry_min = "100ms" # after a failure, growing to
   retry_max = "30s"
 }

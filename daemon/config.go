@@ -124,6 +124,12 @@ func (c *config) engineOptions() engine.Options {
 	o.RejectWhenFull = c.Router.WhenFull == whenFullReject
 	o.RetryMin = c.Delivery.RetryMin
 	o.RetryMax = c.Delivery.RetryMax
+	if c.Delivery.Spool {
+		// The spool turns senders away, and keeps what is not stored; each of the two
+		// has half of the time of a drain.
+		o.RejectWhenFull, o.LeaveUndelivered = false, true
+		o.ShutdownTimeout -= o.ShutdownTimeout / 2
+	}
 	if c.sink.config != nil {
 		if n, ok := hclx.Get[int](c.sink.config, "writers"); ok {
 			o.Writers = n

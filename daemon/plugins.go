@@ -43,7 +43,7 @@ func (c webSocketConfig) Validate() error {
 }
 
 func listenWebSocket(_ context.Context, c webSocketConfig, h Host) (*transport.WebSocket, error) {
-	c.Logger, c.Holds = h.Logger, h.Holds
+	c.Logger, c.Holds, c.RestoreToken = h.Logger, h.Holds, h.RestoreToken
 	return transport.ListenWebSocket(transport.WebSocketConfig(c))
 }
 
@@ -51,6 +51,10 @@ func listenWebSocket(_ context.Context, c webSocketConfig, h Host) (*transport.W
 type Host struct {
 	Logger hclog.Logger
 	Holds  *transport.Holds // one for all transports
+
+	// RestoreToken is what proves that a message was accepted by this daemon before:
+	// see transport.WebSocketConfig.
+	RestoreToken engine.Secret
 }
 
 // Config is what the settings of a plugin are: a struct whose fields have hcl

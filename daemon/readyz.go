@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/spool"
 )
 
 // fullFor is how long there may be no room before the daemon is not ready.
@@ -25,7 +27,7 @@ type status struct {
 // part is the state of one part of the daemon.
 type part struct {
 	Name   string `json:"name"`
-	State  string `json:"state"` // ok draining full failing blocked
+	State  string `json:"state"` // ok draining full failing blocked failed
 	Detail string `json:"detail"`
 }
 
@@ -33,59 +35,127 @@ type part struct {
 // begins.
 func (d *daemon) statusOf(ctx context.Context, p *parts) func() status {
 	return func() status {
-		health, stats := p.engine.Health(), p.engine.Stats()
-		health.Draining = health.Draining || ctx.Err() != nil
-		s := judge(health, time.Now())
-		s.Parts[0].Detail = fmt.Sprintf("%s live, %s pending, %s of %s", count(stats.Streams, "stream"),
-			count(int(stats.Pending), "message"), human(engine.Size(stats.PendingBytes)), human(d.current.Load().Router.MaxPending))
-		if health.Numbers != nil {
-			s.Parts[0].Detail += "; " + health.Numbers.Error()
+		health, stats, current := p.engine.Health(), p.engine.Stats(), d.current.Load()
+		j := judge{now: time.Now()}
+		if p.spool != nil {
+			h := p.spool.Health()
+			h.Draining = h.Draining || ctx.Err() != nil
+			j.spool(h, p.spool.Stats(), current.Delivery.SpoolMax)
+			health.FullSince = time.Time{} // then it waits on disk
 		}
-		s.Parts[1].Name += "." + d.cfg.sink.name
-		s.Parts[1].Detail = strings.TrimSuffix(p.sink.String()+": "+s.Parts[1].Detail, ": ")
+		health.Draining = health.Draining || ctx.Err() != nil
+		j.engine(health, fmt.Sprintf("%s live, %s pending, %s of %s", count(stats.Streams, "stream"),
+			count(int(stats.Pending), "message"), human(engine.Size(stats.PendingBytes)), human(current.Router.MaxPending)))
+		j.sink(health, "sink."+d.cfg.sink.name, p.sink.String(), p.spool != nil)
 		for _, t := range p.transports {
 			state := "ok"
 			if health.Draining {
 				state = "draining"
 			}
-			s.Parts = append(s.Parts, part{t.name, state, t.URL()})
+			j.add(t.name, state, t.URL())
 		}
-		for i := range s.Parts {
-			s.Parts[i].Detail = hclx.Redact(s.Parts[i].Detail, d.cfg.secrets()...)
-		}
-		return s
+		return j.status(d.cfg.secrets()...)
 	}
 }
 
-// judge tells from the engine's health whether messages would be taken, and the
-// state of the engine and of the sink.
-func judge(h engine.Health, now time.Time) status {
-	eng, sink := part{Name: "engine", State: "ok"}, part{Name: "sink", State: "ok"}
-	var reasons []string
+// judge tells from the health of the parts whether messages would be taken.
+type judge struct {
+	now     time.Time
+	reasons []string
+	parts   []part
+}
+
+func (j *judge) add(name, state string, details ...string) {
+	details = slices.DeleteFunc(details, func(d string) bool { return d == "" })
+	j.parts = append(j.parts, part{name, state, strings.Join(details, "; ")})
+}
+
+func (j *judge) because(format string, args ...any) {
+	j.reasons = append(j.reasons, fmt.Sprintf(format, args...))
+}
+
+// full gives a reason once there has been no room for too long.
+func (j *judge) full(why string, since time.Time) {
+	if full := j.now.Sub(since); full >= fullFor {
+		j.because("%s for %v", why, full.Round(time.Second))
+	}
+}
+
+// engine judges the engine; without a spool it is what senders wait for.
+func (j *judge) engine(h engine.Health, detail string) {
+	state := "ok"
 	switch {
 	case h.Draining:
-		eng.State = "draining"
-		reasons = append(reasons, "draining")
+		state = "draining"
+		j.because("draining")
 	case !h.FullSince.IsZero():
-		eng.State = "full"
+		state = "full"
 		why := "pending has been at its bound"
 		if h.Numbers != nil {
-			eng.State, why = "failing", "messages without a number have had to wait, "+h.Numbers.Error()+","
+			state, why = "failing", "messages without a number have had to wait, "+h.Numbers.Error()+","
 		}
-		if full := now.Sub(h.FullSince); full >= fullFor {
-			reasons = append(reasons, fmt.Sprintf("%s for %v", why, full.Round(time.Second)))
-		}
-	case h.Numbers != nil:
-		eng.State = "failing"
+		j.full(why, h.FullSince)
+	case h.Numbers != nil, h.DeadLetters != nil:
+		state = "failing"
 	}
+	details := []string{detail}
+	if h.Numbers != nil {
+		details = append(details, h.Numbers.Error())
+	}
+	if h.DeadLetters != nil {
+		details = append(details, "dead letters cannot be kept: "+h.DeadLetters.Error())
+	}
+	j.add("engine", state, details...)
+}
+
+// sink judges the sink. One that is blocked takes no messages, unless there is a
+// spool to wait in.
+func (j *judge) sink(h engine.Health, name, detail string, spooled bool) {
 	switch {
 	case h.Blocked != nil:
-		sink.State, sink.Detail = "blocked", h.Blocked.Error()
-		reasons = append(reasons, "the sink is blocked")
+		j.add(name, "blocked", detail+": "+h.Blocked.Error())
+		if !spooled {
+			j.because("the sink is blocked")
+		}
 	case h.Failing != nil:
-		sink.State, sink.Detail = "failing", h.Failing.Error()
+		j.add(name, "failing", detail+": "+h.Failing.Error())
+	default:
+		j.add(name, "ok", detail)
 	}
-	return status{Ready: len(reasons) == 0, Reason: strings.Join(reasons, "; "), Parts: []part{eng, sink}}
+}
+
+// spool judges the spool.
+func (j *judge) spool(h spool.Health, s spool.Stats, limit engine.Size) {
+	detail := fmt.Sprintf("%s pending, %s of %s on disk", count(int(s.Pending), "message"), human(engine.Size(s.Bytes)), human(limit))
+	switch {
+	case h.Failed != nil:
+		j.because("the spool failed")
+		j.add("spool", "failed", detail, h.Failed.Error())
+		return
+	case h.Draining:
+		j.add("spool", "draining", detail)
+		return
+	case h.Waiting != nil: // nothing gets any further until the disk takes it
+		j.because("the spool cannot be written")
+		j.add("spool", "failing", detail, h.Waiting.Error())
+		return
+	}
+	state, refused := "ok", ""
+	if !h.FullSince.IsZero() {
+		state = "full"
+		j.full("the spool has been full", h.FullSince)
+	}
+	if h.Refused != nil {
+		state, refused = "failing", h.Refused.Error()
+	}
+	j.add("spool", state, detail, refused)
+}
+
+func (j *judge) status(secrets ...string) status {
+	for i := range j.parts {
+		j.parts[i].Detail = hclx.Redact(j.parts[i].Detail, secrets...)
+	}
+	return status{Ready: len(j.reasons) == 0, Reason: strings.Join(j.reasons, "; "), Parts: j.parts}
 }
 
 // readyz says whether the daemon would take messages: 503 with the reason where it

@@ -7,16 +7,15 @@ import (
 	"strings"
 
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
-	"github.com/ingestd/ingestd/engine"
 )
 
 // reloads reads the configuration again whenever that is asked for, until ctx
 // ends.
-func (d *daemon) reloads(ctx context.Context, e *engine.Engine) {
+func (d *daemon) reloads(ctx context.Context, p *parts) {
 	for {
 		select {
 		case <-d.hup:
-			d.reload(e)
+			d.reload(p)
 		case <-ctx.Done():
 			return
 		}
@@ -25,7 +24,7 @@ func (d *daemon) reloads(ctx context.Context, e *engine.Engine) {
 
 // reload puts into effect what can change while the daemon runs, and names the
 // rest. A configuration with a mistake changes nothing.
-func (d *daemon) reload(e *engine.Engine) {
+func (d *daemon) reload(p *parts) {
 	next, err := d.load()
 	if err != nil {
 		d.log.Error("configuration not reloaded: nothing changes", "mistakes", err.Error())
@@ -41,7 +40,7 @@ func (d *daemon) reload(e *engine.Engine) {
 	merged.ShutdownTimeout = next.ShutdownTimeout
 	merged.Router = next.Router
 	merged.Delivery.RetryMin, merged.Delivery.RetryMax = next.Delivery.RetryMin, next.Delivery.RetryMax
-	if err := e.Update(merged.engineOptions()); err != nil {
+	if err := p.update(&merged); err != nil {
 		d.log.Error("configuration not reloaded: nothing changes", "error", err)
 		return
 	}
@@ -51,6 +50,17 @@ func (d *daemon) reload(e *engine.Engine) {
 	if len(restart) > 0 {
 		d.log.Warn("these changes need a restart", "settings", restart)
 	}
+}
+
+// update gives the router other limits.
+func (p *parts) update(c *config) error {
+	if err := p.engine.Update(c.engineOptions()); err != nil {
+		return err
+	}
+	if p.spool != nil {
+		p.spool.Update(c.spoolLimits())
+	}
+	return nil
 }
 
 // changesLive tells whether a setting can change while the daemon runs.

@@ -8,8 +8,10 @@ import (
 	"os"
 	"sync/atomic"
 
+	"github.com/ingestd/ingestd/daemon/internal/hclx"
 	"github.com/ingestd/ingestd/deadletters"
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/spool"
 	"github.com/ingestd/ingestd/transport"
 )
 
@@ -62,6 +64,23 @@ type parts struct {
 	admin      *adminServer
 	engine     *engine.Engine
 	letters    *deadletters.Store
+	spool      *spool.Spool // nil: there is none
+}
+
+// router is what the transports hand their messages to.
+func (p *parts) router() engine.Router {
+	if p.spool != nil {
+		return p.spool
+	}
+	return p.engine
+}
+
+// run runs the router until ctx ends, and drains it.
+func (p *parts) run(ctx context.Context) error {
+	if p.spool != nil {
+		return p.spool.Run(ctx, p.engine)
+	}
+	return p.engine.Run(ctx)
 }
 
 type namedTransport struct {
@@ -79,14 +98,16 @@ func (d *daemon) open(ctx context.Context) (p *parts, err error) {
 			p.close()
 		}
 	}()
-	sink, err := d.cfg.sink.open(ctx, d.cfg.sink.config, d.log.Named("sink"))
-	if err != nil {
-		return p, fmt.Errorf("open sink %s: %w", d.cfg.sink.name, err)
+	if p.sink, err = d.openSink(ctx); err != nil {
+		return p, err
 	}
-	p.sink = sink
+	token, err := restoreToken(d.cfg.DataDir)
+	if err != nil {
+		return p, err
+	}
 	holds := transport.NewHolds()
 	for _, t := range d.cfg.transports {
-		opened, err := t.listen(ctx, t.config, Host{Logger: d.log.Named(t.path()), Holds: holds})
+		opened, err := t.listen(ctx, t.config, Host{Logger: d.log.Named(t.path()), Holds: holds, RestoreToken: token})
 		if err != nil {
 			return p, fmt.Errorf("open %s: %w", t.path(), hintListen(err, t.path()+".listen"))
 		}
@@ -97,14 +118,44 @@ func (d *daemon) open(ctx context.Context) (p *parts, err error) {
 			return p, fmt.Errorf("open admin: %w", hintListen(err, "admin.listen"))
 		}
 	}
+	return p, d.openRouter(ctx, p, token)
+}
+
+// openSink opens the sink. One that is out of reach is waited for, where there is a
+// spool to wait in.
+func (d *daemon) openSink(ctx context.Context) (Sink, error) {
+	c := d.cfg.sink
+	open := func(ctx context.Context) (Sink, error) { return c.open(ctx, c.config, d.log.Named("sink")) }
+	sink, err := open(ctx)
+	switch {
+	case err == nil:
+		return sink, nil
+	case d.cfg.Delivery.Spool && waits(err) && ctx.Err() == nil:
+		d.log.Warn("sink cannot be opened yet: messages wait in the spool", "sink", c.name,
+			"error", hclx.Redact(err.Error(), d.cfg.secrets()...))
+		return &lateSink{name: c.name, open: open}, nil
+	}
+	return nil, fmt.Errorf("open sink %s: %w", c.name, err)
+}
+
+// openRouter makes the engine, with what keeps its dead letters, and the spool in
+// front of it where there is one.
+func (d *daemon) openRouter(ctx context.Context, p *parts, token engine.Secret) (err error) {
 	o := d.cfg.engineOptions()
-	o.Logger = d.log.Named("engine")
+	o.Logger, o.RestoreToken = d.log.Named("engine"), token
 	if p.letters, err = openLetters(ctx, d.cfg, p.sink.String()); err != nil {
-		return p, err
+		return err
 	}
 	o.DeadLetters = p.letters
-	p.engine, err = engine.New(p.sink, o)
-	return p, err
+	if p.engine, err = engine.New(p.sink, o); err != nil || !d.cfg.Delivery.Spool {
+		return err
+	}
+	c := d.cfg.spoolConfig(p.engine)
+	c.Logger = d.log.Named("spool")
+	if p.spool, err = spool.Open(c); err != nil {
+		return fmt.Errorf("open the spool: %w", err)
+	}
+	return nil
 }
 
 // hintListen names the setting by which a port that cannot be bound is changed.
@@ -123,6 +174,9 @@ func (p *parts) close() {
 	}
 	if p.admin != nil {
 		_ = p.admin.close()
+	}
+	if p.spool != nil {
+		_ = p.spool.Close()
 	}
 	if p.sink != nil {
 		_ = p.sink.Close()

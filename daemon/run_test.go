@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/spool"
 )
 
 // noSettings is the configuration of plugins that have none.
@@ -211,9 +212,45 @@ func TestJudge(t *testing.T) {
 		{"a failure that passes", engine.Health{Failing: some}, true, "ok failing"},
 		{"no numbers yet needed", engine.Health{Numbers: some}, true, "failing ok"},
 		{"no numbers", engine.Health{Numbers: some, FullSince: now.Add(-fullFor)}, false, "failing ok"},
+		{"no dead letters", engine.Health{DeadLetters: some}, true, "failing ok"},
 		{"blocked", engine.Health{Blocked: some, FullSince: now.Add(-time.Hour)}, false, "full blocked"},
 	} {
-		s := judge(c.health, now)
+		j := judge{now: now}
+		j.engine(c.health, "")
+		j.sink(c.health, "sink.test", "test", false)
+		s := j.status()
+		if states := s.Parts[0].State + " " + s.Parts[1].State; s.Ready != c.ready || states != c.states || s.Ready == (s.Reason != "") {
+			t.Errorf("%s: %+v", c.name, s)
+		}
+	}
+}
+
+func TestJudgeWithASpool(t *testing.T) {
+	now := time.Now()
+	some := errors.New("why")
+	for _, c := range []struct {
+		name   string
+		spool  spool.Health
+		engine engine.Health
+		ready  bool
+		states string
+	}{
+		{"healthy", spool.Health{}, engine.Health{}, true, "ok ok"},
+		{"the sink is blocked", spool.Health{}, engine.Health{Blocked: some}, true, "ok blocked"},
+		{"full for a moment", spool.Health{FullSince: now.Add(-fullFor + 1)}, engine.Health{}, true, "full ok"},
+		{"full for long", spool.Health{FullSince: now.Add(-fullFor)}, engine.Health{}, false, "full ok"},
+		{"the disk is full", spool.Health{Waiting: some}, engine.Health{}, false, "failing ok"},
+		{"a message waits for other limits", spool.Health{Refused: some}, engine.Health{}, true, "failing ok"},
+		{"failed", spool.Health{Failed: some}, engine.Health{}, false, "failed ok"},
+		{"draining", spool.Health{Draining: true}, engine.Health{Draining: true}, false, "draining ok"},
+	} {
+		j := judge{now: now}
+		j.spool(c.spool, spool.Stats{}, engine.GiB)
+		j.sink(c.engine, "sink.test", "test", true)
+		if c.engine.Draining {
+			j.engine(c.engine, "")
+		}
+		s := j.status()
 		if states := s.Parts[0].State + " " + s.Parts[1].State; s.Ready != c.ready || states != c.states || s.Ready == (s.Reason != "") {
 			t.Errorf("%s: %+v", c.name, s)
 		}

@@ -15,8 +15,9 @@ import (
 // source is exhausted. Then transports and engine drain at the same time, while
 // the admin server still answers.
 //
-// Its goroutines: one for the engine, for each transport, for the dead letters to
-// replay, for the admin server and for reloads. All have ended when it returns.
+// Its goroutines: one for the engine or the spool, for each transport, for the dead
+// letters to replay, for the admin server, for reloads, and one that watches the
+// spool. All have ended when it returns.
 func (d *daemon) serve(ctx context.Context, p *parts) error {
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
@@ -38,11 +39,20 @@ func (d *daemon) serve(ctx context.Context, p *parts) error {
 			}
 		})
 	}
-	admin.Go(func() { d.reloads(ctx, p.engine) })
+	admin.Go(func() { d.reloads(ctx, p) })
+	if p.spool != nil {
+		admin.Go(func() {
+			select {
+			case <-p.spool.Failed():
+				fail(fmt.Errorf("the spool failed: %w", p.spool.Health().Failed))
+			case <-ctx.Done():
+			}
+		})
+	}
 
 	var work sync.WaitGroup
 	work.Go(func() {
-		if err := p.engine.Run(ctx); err != nil {
+		if err := p.run(ctx); err != nil {
 			fail(err)
 		}
 	})
@@ -50,7 +60,7 @@ func (d *daemon) serve(ctx context.Context, p *parts) error {
 	sources.Store(int64(len(p.transports)))
 	for _, t := range p.transports {
 		work.Go(func() {
-			if err := t.Serve(ctx, p.engine); err != nil {
+			if err := t.Serve(ctx, p.router()); err != nil {
 				fail(fmt.Errorf("serve %s: %w", t.name, err))
 			} else if sources.Add(-1) == 0 {
 				drain()
@@ -58,7 +68,7 @@ func (d *daemon) serve(ctx context.Context, p *parts) error {
 		})
 	}
 	work.Go(func() { // it is no source: it does not end before ctx does
-		_ = deadletters.NewReplayer(p.letters, d.log.Named("dead-letters")).Serve(ctx, p.engine)
+		_ = deadletters.NewReplayer(p.letters, d.log.Named("dead-letters")).Serve(ctx, p.router())
 	})
 	d.announce(p)
 	if d.ready != nil {
@@ -72,9 +82,7 @@ func (d *daemon) serve(ctx context.Context, p *parts) error {
 		errs.add(p.admin.close())
 	}
 	admin.Wait()
-	stats := p.engine.Stats()
-	d.log.Info("stopped", "accepted", stats.Accepted, "stored", stats.Stored, "duplicates", stats.Duplicates,
-		"refused", stats.Refused, "undelivered", stats.Undelivered)
+	d.summarize(p)
 	return errs.join()
 }
 
@@ -93,6 +101,23 @@ func (d *daemon) announce(p *parts) {
 		args = append(args, "admin", p.admin.url())
 	}
 	d.log.always.Info("ready", append(args, "config", d.source)...)
+}
+
+// summarize writes what became of the messages.
+func (d *daemon) summarize(p *parts) {
+	stats := p.engine.Stats()
+	args := []any{
+		"accepted", stats.Accepted, "stored", stats.Stored, "duplicates", stats.Duplicates,
+		"refused", stats.Refused,
+	}
+	if p.spool == nil {
+		args = append(args, "undelivered", stats.Undelivered)
+	} else {
+		spooled := p.spool.Stats()
+		args[1] = spooled.Accepted
+		args = append(args, "replayed", spooled.Replayed, "in-spool", spooled.Pending)
+	}
+	d.log.Info("stopped", args...)
 }
 
 // failures collects errors from several goroutines.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ import (
 type daemon struct {
 	t      *testing.T
 	cmd    *exec.Cmd
+	traced bool         // cmd is a tracer, and the program its child
 	stdout bytes.Buffer // to be read after it has ended
 	ended  chan struct{}
 
@@ -51,8 +53,15 @@ func launch(t *testing.T, dir string, args ...string) *daemon {
 
 func startProgram(t *testing.T, path, dir string, args ...string) *daemon {
 	t.Helper()
-	args = append([]string{"--set=transport.websocket.listen=127.0.0.1:0", "--set=admin.listen=127.0.0.1:0"}, args...)
-	d := &daemon{t: t, cmd: exec.Command(path, args...), ended: make(chan struct{}), news: make(chan struct{})}
+	return startCommand(t, []string{path}, dir, args...)
+}
+
+// startCommand runs the program as part of a command line, as of a tracer.
+func startCommand(t *testing.T, command []string, dir string, args ...string) *daemon {
+	t.Helper()
+	command = append(command, "--set=transport.websocket.listen=127.0.0.1:0", "--set=admin.listen=127.0.0.1:0")
+	command = append(command, args...)
+	d := &daemon{t: t, traced: filepath.Base(command[0]) == "strace", cmd: exec.Command(command[0], command[1:]...), ended: make(chan struct{}), news: make(chan struct{})}
 	d.cmd.Dir = dir
 	d.cmd.Stdout = &d.stdout
 	stderr, w, err := os.Pipe()
@@ -72,8 +81,7 @@ func startProgram(t *testing.T, path, dir string, args ...string) *daemon {
 		d.add("")
 	}()
 	t.Cleanup(func() {
-		_ = d.cmd.Process.Kill()
-		<-d.ended
+		d.kill()
 		if t.Failed() {
 			lines := strings.Split(d.log(), "\n")
 			t.Logf("the last that ingestd said:\n%s", strings.Join(lines[max(0, len(lines)-40):], "\n"))
@@ -140,7 +148,7 @@ func (d *daemon) ready() *daemon {
 var (
 	listening = regexp.MustCompile(`listening=(\S+)`)
 	adminAt   = regexp.MustCompile(`admin=(\S+)`)
-	counters  = regexp.MustCompile(`(accepted|stored|duplicates|refused|undelivered)=(\d+)`)
+	counters  = regexp.MustCompile(`(accepted|stored|duplicates|refused|undelivered|replayed|in-spool)=(\d+)`)
 )
 
 // url is where it listens for websockets.
@@ -164,14 +172,14 @@ func (d *daemon) readyz() string {
 // term asks it to drain.
 func (d *daemon) term() {
 	d.t.Helper()
-	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := d.program().Signal(syscall.SIGTERM); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
 // kill ends it as kill -9 does.
 func (d *daemon) kill() {
-	_ = d.cmd.Process.Kill()
+	_ = d.program().Kill()
 	<-d.ended
 }
 
