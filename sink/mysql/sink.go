@@ -132,7 +132,8 @@ func (s *Sink) attempt(ctx context.Context, w **writer, batches []engine.Batch) 
 	}
 	results, err := (*w).write(ctx, batches, int(s.packet.Load()))
 	(*w).release()
-	if err == nil || !lost(err) {
+	// A session does not notice that its rights were given back.
+	if err == nil || !lost(err) && !blocked(err) {
 		return results, err
 	}
 	(*w).conn.Discard()
