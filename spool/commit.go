@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -269,8 +270,7 @@ func (c *committer) make(first uint64, least int64) error {
 	if err != nil {
 		return err
 	}
-	err = f.Preallocate(size)
-	if err == nil {
+	if size, err = allocate(f, size, least); err == nil {
 		_, err = f.WriteAt(segmentHeader(s.id, first), 0)
 	}
 	if err != nil {
@@ -286,6 +286,21 @@ func (c *committer) make(first uint64, least int64) error {
 	c.f, c.off = f, segmentHeadLen
 	s.journal.add(c.seg)
 	return nil
+}
+
+// allocate gives f the space for a segment: less than size where the disk has no
+// more.
+func allocate(f file, size, least int64) (int64, error) {
+	for {
+		err := f.Preallocate(size)
+		if !errors.Is(err, syscall.ENOSPC) || size/2 < max(least, smallSegment) {
+			return size, err
+		}
+		if err := f.Truncate(0); err != nil { // it may have got a part
+			return size, err
+		}
+		size /= 2
+	}
 }
 
 // keepInMemory makes what could not be written, and what is accepted besides, a

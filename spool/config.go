@@ -63,6 +63,9 @@ type Next interface {
 const (
 	maxSegment = 64 * engine.MiB
 	minMax     = engine.MiB
+
+	// smallSegment is the least of a disk that is nearly full.
+	smallSegment = 64 << 10
 )
 
 func (c *Config) validate() error {
