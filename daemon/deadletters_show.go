@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -55,7 +56,8 @@ func describe(l *deadletters.Letter) string {
 	var out strings.Builder
 	m := &l.Message
 	line := func(name, value string) {
-		fmt.Fprintf(&out, "  %-10s %s\n", name, printable(value, len(value)))
+		text := fmt.Sprintf("  %-10s %s", name, printable(value, math.MaxInt))
+		fmt.Fprintln(&out, strings.TrimRight(text, " "))
 	}
 	at := func(name string, t time.Time) { line(name, t.UTC().Format(time.RFC3339Nano)) }
 	fmt.Fprintf(&out, "Dead letter %d\n", l.Number)
@@ -79,7 +81,7 @@ func describe(l *deadletters.Letter) string {
 	}
 	text, form := prettyData(m.Data)
 	fmt.Fprintf(&out, "Data: %s%s\n%s\n", count(len(m.Data), "byte"), form, text)
-	return strings.ReplaceAll(out.String(), " \n", "\n")
+	return out.String()
 }
 
 // mostQuoted is how many characters are shown of data that is not JSON.
@@ -89,12 +91,12 @@ const mostQuoted = 4096
 func prettyData(data []byte) (text, form string) {
 	var indented bytes.Buffer
 	if !utf8.Valid(data) || json.Indent(&indented, data, "", "  ") != nil {
-		return printable(string(data), mostQuoted), ", not JSON; --raw gives them as they are"
+		return printable(string(data), mostQuoted), ", not JSON; --raw gives it as it is"
 	}
 	var out strings.Builder
 	for line := range strings.Lines(indented.String()) {
 		body := strings.TrimSuffix(line, "\n")
-		out.WriteString(printable(body, len(body)) + line[len(body):])
+		out.WriteString(printable(body, math.MaxInt) + line[len(body):])
 	}
 	return out.String(), ""
 }
