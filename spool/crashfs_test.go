@@ -304,8 +304,9 @@ func (f *crashFile) ReadAt(p []byte, off int64) (int, error) {
 func (f *crashFile) WriteAt(p []byte, off int64) (int, error) {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
+	before := f.c.frozen
 	n, err := f.c.step("write", f.name, len(p))
-	if errors.Is(err, errCrashed) && f.c.ops == f.c.crashAt && f.c.frozen != nil {
+	if before == nil && f.c.frozen != nil {
 		// It crashes in the midst of the write: any part of it may be there.
 		for name, frozen := range f.c.frozen.durable {
 			if f.c.durable[name] == f.n {
