@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -23,9 +24,8 @@ import (
 // the backlog while new messages come, everything in order.
 func TestSinkAway(t *testing.T) {
 	server := mariadbtest.New(t)
-	s := onMySQL(t, server.DSN(t),
-		"--set=delivery.spool=true", "--set=transport.websocket.ack=spooled", "--set=admin.listen=127.0.0.1:0",
-		"--set=delivery.retry_max=1s", "--set=router.batch_wait=1s", fmt.Sprintf("--set=router.max_pending=%dMiB", long.Scale(2, 16)))
+	s := onMySQL(t, server.DSN(t), append(slices.Clone(spooled), "--set=admin.listen=127.0.0.1:0",
+		"--set=delivery.retry_max=1s", "--set=router.batch_wait=1s", fmt.Sprintf("--set=router.max_pending=%dMiB", long.Scale(2, 16)))...)
 	rate, seconds := long.Scale(2000, 5000), long.Scale(10, 600)
 	s.begin(s.listen(), drill.LoadConfig{Named: 6, Nameless: 2, IDs: 200, Rate: rate})
 

@@ -26,12 +26,13 @@ type proxy struct {
 	target   string
 	all      sync.WaitGroup
 
-	mu       sync.Mutex
-	faults   faults
-	changed  chan struct{} // closed, and made anew, with every change of the faults
-	links    map[*link]bool
-	accepted int // connections so far
-	ghosts   int // connections that the daemon has still, and no client
+	mu        sync.Mutex
+	faults    faults
+	changed   chan struct{} // closed, and made anew, with every change of the faults
+	links     map[*link]bool
+	accepted  int // connections so far
+	swallowed int // bytes of what the daemon said
+	ghosts    int // connections that the daemon has still, and no client
 }
 
 // link is one connection through the proxy.
@@ -126,6 +127,9 @@ func (p *proxy) carry(x *link, to, from *net.TCPConn, answers bool) {
 		f := p.now()
 		mute = mute || answers && f.swallow
 		if mute {
+			p.mu.Lock()
+			p.swallowed += n
+			p.mu.Unlock()
 			continue
 		}
 		if !p.pass(x, to, buf[:n], f) {
@@ -212,4 +216,18 @@ func (p *proxy) count() (accepted, ghosts int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.accepted, p.ghosts
+}
+
+// open is how many connections there are.
+func (p *proxy) open() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.links)
+}
+
+// lost is how many bytes of what the daemon said were swallowed.
+func (p *proxy) lost() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.swallowed
 }

@@ -11,7 +11,7 @@ import (
 // Clients lose their connections again and again, and send again what was not
 // acked.
 func TestReconnects(t *testing.T) {
-	onBoth(t, func(t *testing.T, s *subject) {
+	onEach(t, func(t *testing.T, s *subject) {
 		p := newProxy(t, s.listen())
 		s.begin(p.address(), drill.LoadConfig{Named: 8, IDs: 40, Rate: 4000})
 		reconnects := long.Scale(60, 1000)
@@ -31,7 +31,7 @@ func TestReconnects(t *testing.T) {
 // they do not know what is stored; they send it again over new connections, and
 // now and then to a new daemon.
 func TestTwoClientsSwallowedAnswers(t *testing.T) {
-	onBoth(t, func(t *testing.T, s *subject) {
+	onEach(t, func(t *testing.T, s *subject) {
 		p := newProxy(t, s.listen())
 		s.begin(p.address(), drill.LoadConfig{Named: 2, IDs: 1, Rate: 2000})
 		for i := range long.Scale(6, 60) {
@@ -44,6 +44,9 @@ func TestTwoClientsSwallowedAnswers(t *testing.T) {
 			}
 			p.set(faults{})
 			p.cut()
+		}
+		if p.lost() == 0 {
+			t.Error("void: nothing was swallowed")
 		}
 		s.works()
 		s.end(500)

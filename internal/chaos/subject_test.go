@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,10 +66,16 @@ func newSubject(t *testing.T, dir string, tables *drill.Tables, args []string) *
 	return s
 }
 
-// onBoth runs a test with SQLite and with MariaDB.
-func onBoth(t *testing.T, test func(t *testing.T, s *subject), args ...string) {
+// spooled are the settings with which everything is on disk before it is acked.
+var spooled = []string{"--set=delivery.spool=true", "--set=transport.websocket.ack=spooled"}
+
+// onEach runs a test with SQLite, with MariaDB, and with the spool in front.
+func onEach(t *testing.T, test func(t *testing.T, s *subject), args ...string) {
 	t.Run("sqlite", func(t *testing.T) { test(t, onSQLite(t, args...)) })
 	t.Run("mysql", func(t *testing.T) { test(t, onMySQL(t, mariadbtest.DSN(t), args...)) })
+	t.Run("spool", func(t *testing.T) {
+		test(t, onMySQL(t, mariadbtest.DSN(t), append(slices.Clone(spooled), args...)...))
+	})
 }
 
 // listen is where the daemon listens.

@@ -11,7 +11,7 @@ import (
 // A daemon that is asked to drain, and is killed while it does, or soon after:
 // what was acked is stored, and the next one goes on.
 func TestKilledWhileItDrains(t *testing.T) {
-	onBoth(t, func(t *testing.T, s *subject) {
+	onEach(t, func(t *testing.T, s *subject) {
 		s.begin(s.listen(), drill.LoadConfig{Named: 6, Nameless: 2, IDs: 50, Rate: 4000})
 		cycles, early := long.Scale(2, 100), 0
 		for i := range cycles {

@@ -61,7 +61,7 @@ func run(t *testing.T, args ...string) result {
 // nothing is lost, duplicated, out of order, or altered, and nothing stays behind.
 func TestDrill(t *testing.T) {
 	for _, sink := range []string{"sqlite", "mysql"} {
-		for _, spool := range []bool{false} {
+		for _, spool := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/spool=%v", sink, spool), func(t *testing.T) {
 				t.Parallel()
 				args := []string{
