@@ -102,6 +102,7 @@ func (s *site) disconnect() {
 	if err != nil {
 		s.Fatal(err)
 	}
+	defer func() { _ = rows.Close() }()
 	var kill []string
 	for rows.Next() {
 		var id int
@@ -111,6 +112,9 @@ func (s *site) disconnect() {
 		kill = append(kill, fmt.Sprint("KILL ", id))
 	}
 	if err := rows.Err(); err != nil {
+		s.Fatal(err)
+	}
+	if err := rows.Close(); err != nil { // there is but one connection
 		s.Fatal(err)
 	}
 	for _, query := range kill {
