@@ -18,7 +18,7 @@ func (m *Message) check() error {
 	case m.Seq < 0 || m.Seq > MaxSeq:
 		problem = fmt.Sprintf("Seq must be 1 to %d, not %d", MaxSeq, m.Seq)
 	case m.Op == opFlush || m.Op == opResume:
-		problem = fmt.Sprintf("Op %q stores nothing: call Flush", m.Op)
+		problem = fmt.Sprintf("Op %q stores nothing", m.Op)
 	case !utf8.ValidString(m.Op):
 		problem = fmt.Sprintf("Op must be UTF-8, not %q", m.Op)
 	case len(m.Data) > 0 && (!json.Valid(m.Data) || !utf8.Valid(m.Data)):

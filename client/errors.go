@@ -48,7 +48,7 @@ func (e *HandshakeError) Error() string {
 // They may be stored or not. With Options.File they are kept there, and the next
 // Client with that file sends them again.
 type UnackedError struct {
-	Count   int   // how many
+	Count   int // how many
 	Streams []Unacked
 	Kept    bool  // they are kept in Options.File
 	Err     error // why Close did not wait longer

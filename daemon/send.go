@@ -71,6 +71,11 @@ func (c *sendCommand) check() error {
 	case c.Size < 0:
 		return fmt.Errorf("--size must not be negative, not %d", c.Size)
 	}
+	for _, name := range c.Files {
+		if _, err := os.Stat(name); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -42,7 +42,7 @@ func parseMessage(v jsontext.Value) (m client.Message, err error) {
 	if m.ID, err = parseID(seen["id"], seen["data"]); err != nil {
 		return m, err
 	}
-	if _, is := seen[opRestore]; is {
+	if seen[opRestore].Kind() == '"' && seen["received_at"].Kind() == '"' {
 		return client.Message{ID: m.ID, Op: opRestore, Data: []byte(v)}, nil
 	}
 	if op, is := seen["op"]; is {
