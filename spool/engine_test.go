@@ -67,15 +67,6 @@ func (s *rows) Close() error {
 	return nil
 }
 
-// numbers are those of an engine that is not run.
-func numbers() *engine.Numbers {
-	e, err := engine.New(newRows(), engine.DefaultOptions())
-	if err != nil {
-		panic(err)
-	}
-	return e.Numbers()
-}
-
 // TestEngineBehind runs the spool with the engine: everything is told to be spooled,
 // then settled, once and in order, and is stored.
 func TestEngineBehind(t *testing.T) {

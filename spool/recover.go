@@ -36,7 +36,8 @@ type old struct {
 	f      file
 	size   int64
 	id     identity
-	headed bool // its header is valid
+	headed bool   // its header is valid
+	says   uint64 // and says that this is its first position
 }
 
 // recover reads what is in the directory, repairs what a crash has left, and makes
@@ -51,6 +52,9 @@ func (s *Spool) recover() error {
 		return err
 	}
 	if err := r.identify(); err != nil {
+		return err
+	}
+	if err := r.rename(); err != nil {
 		return err
 	}
 	for i, o := range r.files {
@@ -109,7 +113,6 @@ func (r *recovery) list() error {
 			return fmt.Errorf("open %s: %w", segmentName(o.first), err)
 		}
 	}
-	slices.SortFunc(r.files, func(a, b *old) int { return cmp.Compare(a.first, b.first) })
 	return nil
 }
 
@@ -125,22 +128,32 @@ func (r *recovery) head(o *old) (err error) {
 	if n, err := o.f.ReadAt(b, 0); n < len(b) {
 		return err
 	}
-	var first uint64
-	o.id, first, o.headed, err = parseSegmentHeader(b)
+	o.id, o.says, o.headed, err = parseSegmentHeader(b)
 	if v := (*VersionError)(nil); errors.As(err, &v) {
 		v.File = segmentName(o.first)
 		return v
 	}
-	if err != nil || !o.headed || first == o.first {
-		return err
-	}
-	r.s.log.Error("a segment has been renamed: it gets its name again", "segment", segmentName(o.first), "was", segmentName(first))
-	if slices.ContainsFunc(r.files, func(other *old) bool { return other.first == first }) {
-		return fmt.Errorf("its header says that it is %s, which exists, too: move one of them away", segmentName(first))
-	}
-	err = r.s.fs.rename(segmentName(o.first), segmentName(first))
-	o.first = first
 	return err
+}
+
+// rename gives segments that were renamed their names again.
+func (r *recovery) rename() error {
+	for _, o := range r.files {
+		if !o.headed || o.id != r.s.id || o.says == o.first {
+			continue
+		}
+		was, is := segmentName(o.first), segmentName(o.says)
+		if slices.ContainsFunc(r.files, func(other *old) bool { return other.first == o.says }) {
+			return fmt.Errorf("%s and %s are one segment: move one of them away", was, is)
+		}
+		r.s.log.Error("a segment has been renamed: it gets its name again", "segment", was, "was", is)
+		if err := r.s.fs.rename(was, is); err != nil {
+			return err
+		}
+		o.first = o.says
+	}
+	slices.SortFunc(r.files, func(a, b *old) int { return cmp.Compare(a.first, b.first) })
+	return nil
 }
 
 // readMarks reads settled.log.

@@ -246,8 +246,9 @@ func (s *Spool) finish(err error) error {
 	if st := s.Stats(); st.Pending > 0 {
 		s.log.Info("messages stay in the spool", "messages", st.Pending)
 	}
-	err = errors.Join(err, lost, tellErr, s.failure(), s.keeper.finish(), s.committer.finish())
-	return errors.Join(err, s.closeFiles())
+	sealErr := s.committer.finish()
+	s.keeper.finish()
+	return errors.Join(err, lost, tellErr, sealErr, s.failure(), s.closeFiles())
 }
 
 // otherThanLeft drops from what next returned that something was left.
