@@ -58,6 +58,12 @@ type Hook struct {
 	// after err. Then Apply can do nothing more in it.
 	Over func(err error) bool
 
+	// MaxBytes is how large a statement of Apply may be; 0: as large as it is. A
+	// server may answer a larger one by cutting the connection, which looks like a
+	// fault that passes.
+	MaxBytes int
+	TooBig   func(bytes, most int) error
+
 	// Code is the database's own short form of an error, empty for others.
 	Code func(err error) string
 }

@@ -80,6 +80,9 @@ func (n *nested) ExecContext(ctx context.Context, query string, args []driver.Na
 	if err := n.check(query); err != nil {
 		return nil, err
 	}
+	if err := n.measure(len(query), args); err != nil {
+		return nil, err
+	}
 	result, err := n.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
 	return result, n.after(err)
 }
@@ -87,6 +90,9 @@ func (n *nested) ExecContext(ctx context.Context, query string, args []driver.Na
 // QueryContext implements driver.QueryerContext.
 func (n *nested) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	if err := n.check(query); err != nil {
+		return nil, err
+	}
+	if err := n.measure(len(query), args); err != nil {
 		return nil, err
 	}
 	rows, err := n.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
@@ -121,7 +127,7 @@ func (s *nestedStmt) CheckNamedValue(v *driver.NamedValue) error {
 
 // ExecContext implements driver.StmtExecContext.
 func (s *nestedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	if err := s.in.fault(); err != nil {
+	if err := s.in.measure(0, args); err != nil {
 		return nil, err
 	}
 	result, err := s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
@@ -130,11 +136,31 @@ func (s *nestedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) 
 
 // QueryContext implements driver.StmtQueryContext.
 func (s *nestedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	if err := s.in.fault(); err != nil {
+	if err := s.in.measure(0, args); err != nil {
 		return nil, err
 	}
 	rows, err := s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
 	return rows, s.in.after(err)
+}
+
+// measure tells whether a statement may be run, and is not too large.
+func (n *nested) measure(bytes int, args []driver.NamedValue) error {
+	if err := n.fault(); err != nil || n.hook.MaxBytes == 0 {
+		return err
+	}
+	for k := range args {
+		bytes += 10
+		switch v := args[k].Value.(type) {
+		case string:
+			bytes += len(v)
+		case []byte:
+			bytes += len(v)
+		}
+	}
+	if bytes <= n.hook.MaxBytes {
+		return nil
+	}
+	return n.hook.TooBig(bytes, n.hook.MaxBytes)
 }
 
 // after notes an error after which the transaction is not there any more: what

@@ -25,13 +25,16 @@ func (s *Sink) connect(ctx context.Context) (*writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	w := &writer{conn: sink.NewConn(c), queries: s.queries, hook: s.hook}
+	w := &writer{conn: sink.NewConn(c), queries: s.queries}
 	if _, err = c.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"); err == nil {
 		err = c.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&w.packet)
 	}
 	if err != nil {
 		w.conn.Discard()
 		return nil, fmt.Errorf("connect: %w", err)
+	}
+	w.hook = &sink.Hook{
+		Apply: s.apply, Ends: implicitCommits, Over: rolledBack, Code: code, MaxBytes: w.packet, TooBig: tooBig,
 	}
 	return w, nil
 }

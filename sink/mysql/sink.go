@@ -19,7 +19,7 @@ type Sink struct {
 	name    string // user@host:port/database
 	db      *sql.DB
 	queries *queries
-	hook    *sink.Hook
+	apply   sink.Apply
 
 	// writers holds the connections that write, while nobody uses them; nil for
 	// one that is yet to be made.
@@ -56,7 +56,7 @@ func Open(ctx context.Context, c Config, log hclog.Logger) (*Sink, error) {
 		name:    place(cfg),
 		db:      sql.OpenDB(connector),
 		queries: newQueries(c.MessagesTable, c.StreamsTable),
-		hook:    &sink.Hook{Apply: c.Apply, Ends: implicitCommits, Over: rolledBack, Code: code},
+		apply:   c.Apply,
 		writers: make(chan *writer, c.Writers),
 	}
 	s.db.SetMaxOpenConns(c.Writers)
