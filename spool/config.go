@@ -34,7 +34,8 @@ type Config struct {
 	// Logger hears what an operator should know; nil: nobody does.
 	Logger hclog.Logger
 
-	fs fileSystem // nil: Dir
+	fs        fileSystem // nil: Dir
+	rewriteAt int64      // how large settled.log gets before it is written anew; 0: 1 MiB
 }
 
 // Limits are those of the Router that the spool hands on to, so that its Route never

@@ -43,7 +43,10 @@ type change struct {
 }
 
 // An inode is a file: its content, and what of that is synced.
-type inode struct{ data, synced []byte }
+type inode struct {
+	data, synced []byte
+	name         string
+}
 
 func newCrashFS() *crashFS {
 	return &crashFS{durable: map[string]*inode{}, names: map[string]*inode{}, opened: map[string]int{}}
@@ -74,7 +77,7 @@ func (c *crashFS) freeze() {
 			return nil
 		}
 		if copies[n] == nil {
-			copies[n] = &inode{bytes.Clone(n.data), bytes.Clone(n.synced)}
+			copies[n] = &inode{bytes.Clone(n.data), bytes.Clone(n.synced), n.name}
 		}
 		return copies[n]
 	}
@@ -123,7 +126,7 @@ func (c *crashFS) image(rng *rand.Rand) *crashFS {
 	after := newCrashFS()
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		data := names[name].survivor(rng)
-		after.names[name] = &inode{data, bytes.Clone(data)}
+		after.names[name] = &inode{data, bytes.Clone(data), name}
 	}
 	after.durable = maps.Clone(after.names)
 	return after
@@ -202,7 +205,7 @@ func (c *crashFS) create(name string) (file, error) {
 	if c.names[name] != nil {
 		return nil, fs.ErrExist
 	}
-	n := &inode{}
+	n := &inode{name: name}
 	c.names[name] = n
 	c.changes = append(c.changes, change{add: name, inode: n})
 	c.opened[name]++
@@ -231,7 +234,7 @@ func (c *crashFS) rename(from, to string) error {
 	}
 	n := c.names[from]
 	delete(c.names, from)
-	c.names[to] = n
+	c.names[to], n.name = n, to
 	c.changes = append(c.changes, change{remove: from, add: to, inode: n})
 	return nil
 }
@@ -288,7 +291,7 @@ type crashFile struct {
 func (f *crashFile) ReadAt(p []byte, off int64) (int, error) {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	if _, err := f.c.step("read", f.name, len(p)); err != nil {
+	if _, err := f.c.step("read", f.n.name, len(p)); err != nil {
 		return 0, err
 	}
 	if off >= int64(len(f.n.data)) {
@@ -305,7 +308,7 @@ func (f *crashFile) WriteAt(p []byte, off int64) (int, error) {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
 	before := f.c.frozen
-	n, err := f.c.step("write", f.name, len(p))
+	n, err := f.c.step("write", f.n.name, len(p))
 	if before == nil && f.c.frozen != nil {
 		// It crashes in the midst of the write: any part of it may be there.
 		for name, frozen := range f.c.frozen.durable {
@@ -341,7 +344,7 @@ func (n *inode) resize(size int64) {
 func (f *crashFile) Sync() error {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	if _, err := f.c.step("sync", f.name, 0); err != nil {
+	if _, err := f.c.step("sync", f.n.name, 0); err != nil {
 		return err
 	}
 	f.n.synced = append(f.n.synced[:0], f.n.data...)
@@ -351,7 +354,7 @@ func (f *crashFile) Sync() error {
 func (f *crashFile) Truncate(size int64) error {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	if _, err := f.c.step("truncate", f.name, int(size)); err != nil {
+	if _, err := f.c.step("truncate", f.n.name, int(size)); err != nil {
 		return err
 	}
 	f.n.resize(size)
@@ -361,7 +364,7 @@ func (f *crashFile) Truncate(size int64) error {
 func (f *crashFile) Preallocate(size int64) error {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	if _, err := f.c.step("preallocate", f.name, int(size)); err != nil {
+	if _, err := f.c.step("preallocate", f.n.name, int(size)); err != nil {
 		return err
 	}
 	f.n.resize(max(size, int64(len(f.n.data))))

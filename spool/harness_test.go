@@ -119,7 +119,7 @@ func (r *running) end(spooled bool) error {
 func (c *crashFS) clone() *crashFS {
 	n := newCrashFS()
 	for name, f := range c.names {
-		n.names[name] = &inode{bytes.Clone(f.data), bytes.Clone(f.data)}
+		n.names[name] = &inode{bytes.Clone(f.data), bytes.Clone(f.data), name}
 	}
 	n.durable = maps.Clone(n.names)
 	return n

@@ -18,6 +18,7 @@ type keeper struct {
 	s     *Spool
 	f     file
 	off   int64  // where the next block goes
+	large int64  // the file is not written anew before it is larger
 	base  int64  // how large the file was when it was written anew
 	last  salt   // the CRC of the last block
 	block []byte // what is to be written at off
@@ -71,8 +72,7 @@ func (k *keeper) work() error {
 	if err := k.release(failed != nil); err != nil {
 		return errors.Join(failed, err)
 	}
-	const large = 1 << 20
-	if failed == nil && k.off > large && k.off > 4*k.base {
+	if failed == nil && k.off > k.large && k.off > 4*k.base {
 		return k.rewrite()
 	}
 	return failed

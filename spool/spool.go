@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -89,7 +90,7 @@ func Open(c Config) (*Spool, error) {
 	s.flows.init()
 	s.producers.init(s)
 	s.committer.s = s
-	s.keeper = keeper{s: s, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
+	s.keeper = keeper{s: s, large: cmp.Or(c.rewriteAt, 1<<20), wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
 	s.feeder = feeder{s: s, wake: make(chan struct{}, 1)}
 	s.feeder.main.s, s.feeder.sweep.s = s, s
 	s.Update(c.Limits)
