@@ -26,6 +26,7 @@ const (
 var parts = map[string]func(path string) error{
 	"die":    keepAndDie,
 	"stream": keepMany,
+	"traced": keepTraced,
 }
 
 // keepAndDie keeps three letters at once, and is dead before anything else happens.

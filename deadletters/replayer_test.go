@@ -306,6 +306,7 @@ func TestReplayOfWhatCannotBeRouted(t *testing.T) {
 type stub struct {
 	mu     sync.Mutex
 	refuse error // what Route returns
+	calls  int   // of Route
 	got    []engine.Message
 	to     engine.Producer
 }
@@ -313,6 +314,7 @@ type stub struct {
 func (r *stub) Route(_ context.Context, m engine.Message, p engine.Producer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.calls++
 	if r.refuse != nil {
 		return r.refuse
 	}
@@ -321,6 +323,16 @@ func (r *stub) Route(_ context.Context, m engine.Message, p engine.Producer) err
 	}
 	return nil
 }
+
+// answer says what Route returns from now on. It tells how often it was called.
+func (r *stub) answer(err error) (calls int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refuse = err
+	return r.calls
+}
+
+func (r *stub) tried() int { r.mu.Lock(); defer r.mu.Unlock(); return r.calls }
 
 func (r *stub) routed() []engine.Message {
 	r.mu.Lock()
@@ -372,13 +384,12 @@ func TestReplayWaitsForRoom(t *testing.T) {
 	s := newStore(t)
 	many(t, s, 20)
 	r, stop := stubbed(t, s)
-	for _, full := range []error{engine.ErrOverloaded, engine.ErrTooManyStreams, engine.ErrClosed, nil} {
-		r.mu.Lock()
-		r.refuse = full
-		r.mu.Unlock()
-		if full == engine.ErrOverloaded {
+	for i, full := range []error{engine.ErrOverloaded, engine.ErrTooManyStreams, engine.ErrClosed, nil} {
+		tried := r.answer(full)
+		if i == 0 {
 			mark(t, s, Filter{})
 		}
+		eventually(t, "a letter is tried", func() bool { return r.tried() > tried })
 	}
 	eventually(t, "all are routed", func() bool { return len(r.routed()) == 20 })
 	r.to.Settled(r.routed(), engine.Result{}, nil)
