@@ -230,3 +230,16 @@ func (l *listener) left() (n int) {
 	}
 	return n
 }
+
+// told counts what was told to be spooled, and heard what was settled.
+func (l *listener) told() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.spooled)
+}
+
+func (l *listener) heard() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.settled)
+}

@@ -50,7 +50,7 @@ func TestDiskFull(t *testing.T) {
 					if h := r.Health(); !errors.Is(h.Waiting, syscall.ENOSPC) || h.Failed != nil {
 						t.Errorf("health: %+v", h)
 					}
-					if n := len(r.spooled); n == 31 {
+					if n := r.told(); n == 31 {
 						t.Error("all is told to be spooled")
 					}
 					if n := strings.Count(r.log.String(), "WARN"); n < 2 || n > 7 {
@@ -59,7 +59,7 @@ func TestDiskFull(t *testing.T) {
 					r.fs.failing("", "", 0, nil)
 					time.Sleep(5 * time.Second)
 					synctest.Wait()
-					if n := len(r.spooled); n != 31 {
+					if n := r.told(); n != 31 {
 						t.Errorf("%d messages are spooled 5 s after the disk has room again", n)
 					}
 					if h := r.Health(); h.Waiting != nil || !strings.Contains(r.log.String(), "succeed again") {
@@ -96,8 +96,8 @@ func TestDiskFullAtTheEnd(t *testing.T) {
 			case !stored && (err == nil || !strings.Contains(err.Error(), "10 messages could neither") || r.left() != 10):
 				t.Errorf("Run: %v; %d messages are left", err, r.left())
 			}
-			if len(r.spooled) != 0 {
-				t.Errorf("%d messages were spooled", len(r.spooled))
+			if r.told() != 0 {
+				t.Errorf("%d messages were spooled", r.told())
 			}
 		})
 	}
@@ -117,7 +117,7 @@ func TestFailedSync(t *testing.T) {
 				r := start(t, newCrashFS(), next, func(c *Config) { c.rewriteAt = 100 })
 				r.send("a", "before")
 				time.Sleep(time.Second)
-				if len(r.spooled) != 1 {
+				if r.told() != 1 {
 					t.Fatal("nothing is spooled")
 				}
 				r.fs.mu.Lock()
@@ -148,7 +148,7 @@ func TestFailedSync(t *testing.T) {
 					t.Fatal("it has not failed")
 				}
 				r.fs.failing("", "", 0, nil)
-				told := len(r.spooled)
+				told := r.told()
 				if err := r.try("a", "after"); err == nil || engine.IsPermanent(err) || !errors.Is(err, syscall.EIO) {
 					t.Errorf("Route: %v", err)
 				}
@@ -156,11 +156,11 @@ func TestFailedSync(t *testing.T) {
 				if h := r.Health(); !errors.Is(h.Failed, syscall.EIO) {
 					t.Errorf("health: %+v", h)
 				}
-				if len(r.spooled) != told {
+				if r.told() != told {
 					t.Error("messages are told to be spooled after a sync has failed")
 				}
-				if len(r.listener.settled) != n+1 {
-					t.Errorf("of %d messages %d are settled", n+1, len(r.listener.settled))
+				if r.heard() != n+1 {
+					t.Errorf("of %d messages %d are settled", n+1, r.heard())
 				}
 				if err := r.end(false); !errors.Is(err, syscall.EIO) {
 					t.Errorf("Run: %v", err)

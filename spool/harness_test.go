@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -127,11 +128,12 @@ func (c *crashFS) clone() *crashFS {
 
 // segments gives the names of the segments, in order.
 func (c *crashFS) segments() (names []string) {
-	for p := uint64(1); p < 1_000_000; p++ {
-		if c.names[segmentName(p)] != nil {
-			names = append(names, segmentName(p))
+	for name := range c.names {
+		if _, ok := parseSegmentName(name); ok {
+			names = append(names, name)
 		}
 	}
+	slices.Sort(names)
 	return names
 }
 

@@ -115,6 +115,7 @@ func Open(c Config) (*Spool, error) {
 func (s *Spool) Update(l Limits) {
 	s.limits.Store(&l)
 	s.flows.limit(int64(l.MaxPending) / 8)
+	s.feeder.refused.over(s.log, "messages that were refused are tried again")
 	poke(s.feeder.wake)
 }
 
