@@ -46,7 +46,7 @@ func testBrokenDisk(t *testing.T, inject string) {
 	wait := begin(t, len(c.conns), func(i int) error {
 		x := c.senders[i]
 		x.window = 20
-		for range 200 {
+		for n := 0; failed || n < 200; n++ {
 			if err := x.send(c.conns[i], 3); err != nil {
 				if failed {
 					return nil // the daemon is gone
