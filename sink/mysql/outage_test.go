@@ -126,7 +126,7 @@ func (s *site) disconnect() {
 // has the text.
 func (s *site) fails(want string) error {
 	s.Helper()
-	s.engine.Fail(long.Scale(5, 500))
+	s.engine.Fail(long.Scale(5, 600))
 	for {
 		if err := s.engine.Fail(1)[0]; strings.Contains(err.Error(), want) {
 			return err

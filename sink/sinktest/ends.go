@@ -30,7 +30,7 @@ var endRules = []rule{
 	},
 	{
 		name: "ended", applies: streams, check: endedAt,
-		says: "Ended: when the end of the stream was received.",
+		says: "Ended: when that was received, where End is not empty.",
 	},
 	{
 		name: "replay", applies: replays, check: replay,

@@ -89,3 +89,53 @@ func ExampleSink_Write() {
 	// [{1 0 0}] <nil>
 	// [] message 0 of batch 0: this client already stored something else under this id and seq
 }
+
+// A table of the host program's own is changed with the messages that are stored,
+// once for each, whatever is sent again.
+func ExampleConfig_apply() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	ctx := context.Background()
+	config := sqlite.Config{Path: filepath.Join(dir, "ingest.db")}
+	db, err := sql.Open("sqlite", config.Path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.Exec("CREATE TABLE boilers (name TEXT PRIMARY KEY, reports INTEGER NOT NULL)"); err != nil {
+		fmt.Println(err)
+	}
+
+	config.Apply = func(ctx context.Context, tx *sql.Tx, fresh []engine.Batch) error {
+		for _, b := range fresh {
+			_, err := tx.ExecContext(ctx, "INSERT INTO boilers VALUES (?, ?)"+
+				" ON CONFLICT (name) DO UPDATE SET reports = reports + excluded.reports", b.ID, len(b.Messages))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	sink, err := sqlite.Open(ctx, config, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = sink.Close() }()
+	first := engine.Message{ID: "boiler-7", Seq: 1, Client: "cellar", Op: "report", Data: []byte(`20`)}
+	second := engine.Message{ID: "boiler-7", Seq: 2, Client: "cellar", Op: "report", Data: []byte(`21`)}
+	for _, ms := range [][]engine.Message{{first}, {first, second}, {first, second}} {
+		if _, err := sink.Write(ctx, []engine.Batch{{ID: "boiler-7", Messages: ms}}); err != nil {
+			fmt.Println(err)
+		}
+	}
+	var reports int
+	err = db.QueryRow("SELECT reports FROM boilers WHERE name = 'boiler-7'").Scan(&reports)
+	fmt.Println(reports, err)
+	// Output: 2 <nil>
+}
