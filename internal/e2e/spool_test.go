@@ -168,8 +168,11 @@ func TestSpoolOfAnotherVersion(t *testing.T) {
 	}
 	f, err := os.OpenFile(segments[0], os.O_RDWR, 0)
 	must(t, err)
-	_, err = f.WriteAt([]byte{0xff}, 8) // the version, after the magic
-	must(t, err, f.Close())
+	for _, at := range []int64{8, 48} { // the version, in both copies of the header
+		_, err = f.WriteAt([]byte{0xff}, at)
+		must(t, err)
+	}
+	must(t, f.Close())
 	d = launch(t, dir, spooled...)
 	if status := d.wait(); status != 3 || !strings.Contains(d.log(), filepath.Base(segments[0])) {
 		t.Errorf("exit status %d: %s", status, d.log())
