@@ -31,7 +31,7 @@ lint: bin/tools/golangci-lint ## run every linter; a finding fails
 fmt: bin/tools/golangci-lint ## format the code
 	bin/tools/gofumpt -w $$(git ls-files --cached --others --exclude-standard '*.go')
 
-needs: ## install what the tests need: a C compiler and MariaDB
+needs: ## install what the tests need: a C compiler, MariaDB, a browser and more
 	@tools/needs.sh
 
 # The tools are pinned in a module of their own, so that this one stays small.

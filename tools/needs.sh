@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Finds what the tests need, and installs what is missing where it may: a C
-# compiler, for the race detector; Python, for the script in the README; strace, which
-# shows what comes before an ack and makes disks fail; and the MariaDB server, of which
-# the tests start one of their own. With INGEST_MYSQL_DSN
+# compiler, for the race detector; Python, for the script in the README; Python, Node.js
+# and a browser with what they need to speak websocket, for the example clients; strace,
+# which shows what comes before an ack and makes disks fail; and the MariaDB server, of
+# which the tests start one of their own. With INGEST_MYSQL_DSN
 # set they use that server instead.
 set -euo pipefail
 
@@ -12,6 +13,10 @@ missing=()
 have "${CC:-gcc}" || missing+=(gcc libc6-dev)
 have python3 || missing+=(python3)
 have strace || missing+=(strace)
+have node || missing+=(nodejs)
+NODE_PATH="${NODE_PATH:-}:/usr/share/nodejs" node -e 'globalThis.WebSocket ?? require("ws")' 2>/dev/null || missing+=(node-ws)
+python3 -c 'import websockets' 2>/dev/null || /usr/bin/python3 -c 'import websockets' 2>/dev/null || missing+=(python3-websockets)
+have chromium || have chromium-browser || have google-chrome || missing+=(chromium)
 if [ -z "${INGEST_MYSQL_DSN:-}" ]; then
 	have mariadbd && have mariadb-install-db || missing+=(mariadb-server)
 fi
