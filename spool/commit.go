@@ -67,7 +67,7 @@ func (c *committer) commit(b *buffer) (rest []byte, from uint64, err error) {
 				return rest, from, err
 			}
 		}
-		n, count := fitting(rest, c.seg.size-c.off-sealLen)
+		n, count := fitting(rest, b.count-int(from-b.first), c.seg.size-c.off-sealLen)
 		if n > 0 {
 			if err := c.write(rest[:n]); err != nil {
 				return rest, from, err
@@ -98,8 +98,11 @@ func (c *committer) commit(b *buffer) (rest []byte, from uint64, err error) {
 // firstRecord is the length of the first of some records.
 func firstRecord(records []byte) int64 { return int64(binary.LittleEndian.Uint32(records[4:])) }
 
-// fitting tells how many bytes, and records, of some fit into room.
-func fitting(records []byte, room int64) (n, count int) {
+// fitting tells how many bytes, and records, of those that are left fit into room.
+func fitting(records []byte, left int, room int64) (n, count int) {
+	if int64(len(records)) <= room {
+		return len(records), left
+	}
 	for n < len(records) {
 		l := firstRecord(records[n:])
 		if int64(n)+l > room {

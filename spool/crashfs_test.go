@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/ingestd/ingestd/engine"
 )
 
 // errCrashed is what everything returns after the crash.
@@ -29,6 +31,7 @@ type crashFS struct {
 	frozen  *crashFS
 	closed  map[string]int
 	opened  map[string]int
+	numbers *engine.Numbers // of the spools that use it
 
 	// fault may fail an operation: "write", "sync", "create", "truncate", ... of a
 	// file. For a write it also says how many bytes are written nevertheless.

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -219,10 +220,11 @@ func TestNextRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := newHeld()
 		next.settleAll()
-		began, tries := time.Now(), 0
+		began := time.Now()
+		var tries atomic.Int64
 		next.refuse = func(m *engine.Message) error {
 			if m.ID == "new" && time.Since(began) < 10*time.Second {
-				tries++
+				tries.Add(1)
 				return engine.ErrTooManyStreams
 			}
 			if len(m.Data) > 1000 && time.Since(began) < time.Hour {
@@ -234,8 +236,9 @@ func TestNextRefuses(t *testing.T) {
 		r.send("new", "1")
 		r.send("other", "2")
 		time.Sleep(9 * time.Second)
-		if n := len(next.got()); n != 0 || tries > 1000 {
-			t.Errorf("%d messages after %d tries", n, tries)
+		synctest.Wait()
+		if n := len(next.got()); n != 0 || tries.Load() > 1000 {
+			t.Errorf("%d messages after %d tries", n, tries.Load())
 		}
 		time.Sleep(2 * time.Second)
 		r.send("large", strings.Repeat("x", 2000))

@@ -44,8 +44,11 @@ func (l *logText) String() string {
 
 // config is that of a spool in memory.
 func config(fs *crashFS) Config {
+	if fs.numbers == nil {
+		fs.numbers = numbers()
+	}
 	return Config{
-		Max: engine.MiB, Numbers: numbers(), DrainTimeout: time.Second, fs: fs,
+		Max: engine.MiB, Numbers: fs.numbers, DrainTimeout: time.Second, fs: fs,
 		Limits: Limits{MaxPending: 256 * engine.MiB, MaxStreams: 1000},
 	}
 }
@@ -119,6 +122,7 @@ func (r *running) end(spooled bool) error {
 // clone copies what is on the disk.
 func (c *crashFS) clone() *crashFS {
 	n := newCrashFS()
+	n.numbers = c.numbers
 	for name, f := range c.names {
 		n.names[name] = &inode{bytes.Clone(f.data), bytes.Clone(f.data), name}
 	}
