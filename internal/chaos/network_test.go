@@ -18,7 +18,7 @@ func TestBadNetwork(t *testing.T) {
 	p := newProxy(t, s.listen())
 	const clients = 8
 	s.begin(p.address(), drill.LoadConfig{Named: clients - 2, Nameless: 2, IDs: 50, Rate: 2000})
-	rounds := long.Scale(1, 20)
+	rounds := long.Scale(1, 5)
 	for range rounds {
 		p.set(faults{latency: time.Duration(long.Scale(50, 500)) * time.Millisecond})
 		s.works()
