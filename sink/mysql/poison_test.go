@@ -30,7 +30,7 @@ func TestPoisonAmongMany(t *testing.T) {
 	admin := mariadbtest.DB(t, server.Admin())
 	exec(t, admin, "SET GLOBAL max_allowed_packet = 1048576")
 	t.Cleanup(func() { mustExec(admin, "SET GLOBAL max_allowed_packet = DEFAULT") })
-	n, bad := long.Scale(5000, 100_000), long.Scale(24, 100)
+	n, bad := long.Scale(3000, 100_000), long.Scale(16, 100)
 	s, _ := strict(t, server)
 	clean := load.Poisoned(t, s, n, 0, nil)
 

@@ -36,7 +36,7 @@ func newSite(t *testing.T, path string) *site {
 		t.Fatal(err)
 	}
 	o := load.Options()
-	o.MaxPending, o.GroupSize = 64*engine.KiB, 100
+	o.MaxPending, o.GroupSize = 1*engine.MiB, 100
 	s.engine = load.Run(t, sink, o)
 	s.done.Go(s.load)
 	return s
@@ -47,7 +47,7 @@ func (s *site) load() {
 	for {
 		for id := range 20 {
 			m := load.Message(fmt.Sprint("stream-", id), s.sent/20+1)
-			m.Data = load.Text(500)
+			m.Data = load.Text(4000)
 			s.engine.Send(m)
 			s.sent++
 		}

@@ -33,7 +33,7 @@ func strict(t *testing.T) (*sqlite.Sink, *sql.DB) {
 // Bad messages among many good ones cost themselves, and nothing else but a little
 // time.
 func TestPoisonAmongMany(t *testing.T) {
-	n, bad := long.Scale(5000, 100_000), long.Scale(24, 100)
+	n, bad := long.Scale(3000, 100_000), long.Scale(16, 100)
 	s, _ := strict(t)
 	clean := load.Poisoned(t, s, n, 0, nil)
 
