@@ -108,6 +108,9 @@ func TestRanges(t *testing.T) {
 			if strings.HasPrefix(s.name, "sink.mysql.") {
 				args = append(args, dsn)
 			}
+			if s.name != "delivery.spool" { // some values need it
+				args = append(args, "--set=delivery.spool=true")
+			}
 			return check(args...)
 		}
 		for _, value := range good {
