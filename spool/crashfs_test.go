@@ -29,7 +29,6 @@ type crashFS struct {
 	ops     int
 	crashAt int // the operation at which it crashes; 0: it does not
 	frozen  *crashFS
-	closed  map[string]int
 	opened  map[string]int
 	numbers *engine.Numbers // of the spools that use it
 
