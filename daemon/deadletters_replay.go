@@ -93,7 +93,11 @@ func (r *lettersRun) run(ctx context.Context, filter deadletters.Filter) (err er
 	if request == 0 {
 		return err
 	}
-	return errors.Join(r.summary(context.WithoutCancel(ctx), request), err)
+	told := r.summary(context.WithoutCancel(ctx), request)
+	if err != nil {
+		return err // says more than that something is left
+	}
+	return told
 }
 
 // wait waits until every letter is stored or refused again, or nothing happens any
@@ -111,10 +115,8 @@ func (r *lettersRun) wait(ctx context.Context, request int64) error {
 		if err != nil || !o.Waiting {
 			return err
 		}
-		if r.here {
-			if err := r.sender.engine.Health().Blocked; err != nil {
-				return outside(errors.New(r.sender.redact(fmt.Sprintf("write to %v: %v", r.sender.sink, err))))
-			}
+		if r.here && r.sender.engine.Health().Blocked != nil {
+			return r.trouble() // waiting does not help
 		}
 		if n := o.Stored + o.Refused; n > settled {
 			settled = n
@@ -135,9 +137,17 @@ func (r *lettersRun) trouble() error {
 	if !r.here {
 		return nil
 	}
-	h := r.sender.engine.Health()
-	if err := errors.Join(h.Failing, h.DeadLetters); err != nil {
+	said := func(err error) error {
 		return errors.New(r.sender.redact(fmt.Sprintf("write to %v: %v", r.sender.sink, err)))
+	}
+	h := r.sender.engine.Health()
+	switch {
+	case h.Blocked != nil:
+		return outside(said(h.Blocked))
+	case h.Failing != nil:
+		return said(h.Failing)
+	case h.DeadLetters != nil:
+		return said(h.DeadLetters)
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func TestReplay(t *testing.T) {
 	s := newStore(t)
 	want := make(map[string][]engine.Message)
 	var letters []engine.DeadLetter
-	for i := range int64(2500) {
+	for i := range int64(1300) {
 		l := letter(fmt.Sprint(i%7), i+1)
 		if i%3 == 0 { // no client's number, but the server's own
 			l.Message.Client, l.Message.Seq = "", engine.FirstOwnSeq+5000-i
@@ -174,8 +174,8 @@ func TestReplay(t *testing.T) {
 
 	sink := newTable()
 	stop := replaying(t, s, sink)
-	request := mark(t, s, Filter{upto: 2501})
-	if o := settled(t, s, request); o != (Outcome{Asked: 2501, Stored: 2501}) {
+	request := mark(t, s, Filter{upto: 1301})
+	if o := settled(t, s, request); o != (Outcome{Asked: 1301, Stored: 1301}) {
 		t.Errorf("%+v", o)
 	}
 	if err := stop(); err != nil {
