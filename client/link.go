@@ -26,6 +26,7 @@ type link struct {
 	answered atomic.Bool  // it has answered something
 	writing  atomic.Bool  // a frame is being written
 	owed     atomic.Bool  // and a ping was not answered meanwhile
+	pong     atomic.Int64 // when the last pong was to be written, Unix nanoseconds
 
 	// The writer's, until it has ended.
 	largest int  // the size of the largest frame
@@ -165,6 +166,12 @@ func (l *link) write() {
 // long as it likes.
 func (l *link) send(frame []byte) error {
 	l.writing.Store(true)
+	if d := ponging - time.Duration(time.Now().UnixNano()-l.pong.Load()); d > 0 {
+		select {
+		case <-time.After(min(d, ponging)):
+		case <-l.ended:
+		}
+	}
 	err := l.conn.Write(context.Background(), websocket.MessageText, frame)
 	l.writing.Store(false)
 	if l.owed.Swap(false) {
@@ -173,12 +180,17 @@ func (l *link) send(frame []byte) error {
 	return err
 }
 
+// ponging is how long a pong is given to be written before a frame is.
+const ponging = 5 * time.Millisecond
+
 // pinged tells whether a ping is to be answered. While a frame is being written it
-// is not: the pong would have to wait, and after five seconds the library would
-// take the connection for broken. The server hears the frame as well as a pong, and
-// a ping of ours after it.
+// is not: the pong would have to wait, nothing would be read meanwhile, and after
+// five seconds the library would take the connection for broken. The server hears
+// the frame as well as a pong, and a ping of ours after it.
 func (l *link) pinged() bool {
-	l.sign.Store(time.Now().UnixNano())
+	now := time.Now().UnixNano()
+	l.sign.Store(now)
+	l.pong.Store(now) // before writing is looked at, as send does it the other way round
 	if l.writing.Load() {
 		l.owed.Store(true)
 		return false

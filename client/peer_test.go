@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -43,7 +44,7 @@ type sent struct {
 func newPeers(t *testing.T) *peers {
 	p := &peers{t: t, came: make(chan *peer)}
 	stop := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, nil)
 		if err != nil {
 			return
@@ -56,6 +57,12 @@ func newPeers(t *testing.T) *peers {
 		}
 		_ = conn.CloseNow()
 	}))
+	server.Config.ConnState = func(c net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			_ = c.(*net.TCPConn).SetReadBuffer(64 << 10) // so that little keeps a client waiting
+		}
+	}
+	server.Start()
 	p.url = "ws" + strings.TrimPrefix(server.URL, "http") + "/ws"
 	t.Cleanup(func() {
 		close(stop)
