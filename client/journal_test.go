@@ -170,7 +170,7 @@ func open(t *testing.T, dir string, b []byte) []string {
 func TestTornFile(t *testing.T) {
 	b, ends := written(t, 3)
 	dir := t.TempDir()
-	for cut := range len(b) {
+	for cut := range b {
 		whole := 0
 		for _, end := range ends[1:] {
 			if end <= cut {
