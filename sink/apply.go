@@ -46,7 +46,8 @@ import (
 // messages are kept until the program is mended.
 type Apply func(ctx context.Context, tx *sql.Tx, fresh []engine.Batch) error
 
-// Hook is an Apply, and what its database does to a transaction.
+// Hook is an Apply, and what its database does to a transaction. What is nil or
+// empty is left out.
 type Hook struct {
 	Apply Apply
 
@@ -60,7 +61,7 @@ type Hook struct {
 
 	// MaxBytes is how large a statement of Apply may be; 0: as large as it is. A
 	// server may answer a larger one by cutting the connection, which looks like a
-	// fault that passes.
+	// fault that passes: so it gets the error of TooBig, and is not sent.
 	MaxBytes int
 	TooBig   func(bytes, most int) error
 
@@ -181,7 +182,10 @@ func (h *Hook) place(g *Group, err error, fresh []engine.Batch, at []position) e
 	}
 	why := errors.New("Apply: refused")
 	if r.Err != nil {
-		why = WithCode(fmt.Errorf("Apply: %w", r.Err), h.Code(r.Err))
+		why = fmt.Errorf("Apply: %w", r.Err)
+		if h.Code != nil {
+			why = WithCode(why, h.Code(r.Err))
+		}
 	}
 	why = engine.Permanent(why)
 	if r.Batch < 0 || r.Batch >= len(fresh) {

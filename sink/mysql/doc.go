@@ -28,6 +28,13 @@
 // counted when its number is asked for. One that is named later counts from then
 // on.
 //
+// # Rows of your own
+//
+// Config.Apply changes rows of the host program's own in the transaction that
+// stores the messages, once for each: see [sink.Apply]. MySQL commits by itself at
+// statements such as CREATE TABLE or LOCK TABLES, so Apply cannot run them; one
+// that hides in a procedure is found out afterwards, and blocks the sink.
+//
 // # The session
 //
 // Every connection has settings of its own, whatever the server's are: UTC,
@@ -36,5 +43,6 @@
 // unless the DSN says otherwise: so a server that has not noticed that a
 // connection is gone does not keep its locks for hours. A DSN that asks for
 // clientFoundRows or multiStatements is refused: with the first the server does
-// not tell new rows from old ones.
+// not tell new rows from old ones. A connection that was denied something is
+// exchanged, because its session would not notice that its rights were given back.
 package mysql

@@ -23,6 +23,14 @@
 // stream that is done leaves it as it is. A later message opens the stream again
 // and empties these: one that is new, or that is sent again after the end.
 //
+// # Rows of your own
+//
+// Config.Apply changes rows of the host program's own, in tables of the same
+// database, in the transaction that stores the messages, once for each: see
+// [sink.Apply]. A host program that writes the database through a pool of its own
+// meanwhile waits for the lock that Apply's transaction holds, and Apply, if it
+// waits for that, for the busy timeout.
+//
 // # Durability
 //
 // The database is in WAL mode with synchronous=FULL: once Write returns nil, a
