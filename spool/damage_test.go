@@ -179,6 +179,14 @@ func TestFiles(t *testing.T) {
 			without: in(0), missing: len(in(0)), says: "a segment is missing",
 		},
 		{
+			name: "all segments are deleted", do: func(fs *crashFS) {
+				for _, name := range segs {
+					delete(fs.names, name)
+				}
+			},
+			without: upTo(messages), missing: messages, says: "a segment is missing",
+		},
+		{
 			name: "a middle segment is destroyed", do: func(fs *crashFS) { clear(fs.names[segs[1]].data) },
 			without: in(1), missing: len(in(1)), says: "a segment is missing",
 		},
@@ -260,8 +268,8 @@ func TestFiles(t *testing.T) {
 			if err := r.end(true); err != nil {
 				t.Fatal(err)
 			}
-			if again, _ := fs.found(t, nil); !slices.Equal(again, append(got, 999)) {
-				t.Errorf("later %d messages are found", len(again))
+			if again, st := fs.found(t, nil); !slices.Equal(again, append(got, 999)) || st.Missing != 0 {
+				t.Errorf("later %d messages are found: %+v", len(again), st)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -122,6 +123,74 @@ func TestEngineBehind(t *testing.T) {
 	st := s.Stats()
 	if st.Pending != 0 || st.Accepted != uint64(len(store.keys)) {
 		t.Errorf("stats: %+v", st)
+	}
+}
+
+// TestEngineStuck has a sink that cannot store one stream: all others are stored, and
+// that one is in the next run, once and in order.
+func TestEngineStuck(t *testing.T) {
+	store, dir := newRows(), t.TempDir()
+	stuck := true
+	store.fault = func(batches []engine.Batch) error {
+		for _, b := range batches {
+			if stuck && b.ID == "stuck" {
+				return errors.New("it is locked")
+			}
+		}
+		return nil
+	}
+	const messages = 3000
+	for run := range 2 {
+		o := engine.DefaultOptions()
+		o.MaxPending = 64 * engine.KiB
+		o.BatchWait = 5 * time.Millisecond
+		o.RetryMin, o.RetryMax = time.Millisecond, 5*time.Millisecond
+		o.ShutdownTimeout = 10 * time.Millisecond
+		e, err := engine.New(store, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := Config{Dir: dir, Max: 8 * engine.MiB, Numbers: e.Numbers(), Limits: Limits{MaxPending: o.MaxPending, MaxStreams: 10}}
+		if run == 1 {
+			stuck = false
+			c.DrainTimeout = time.Minute
+		}
+		s, err := Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx, e) }()
+		l := newListener()
+		for i := range messages * (1 - run) {
+			for _, id := range []string{"stuck", "fine"} {
+				if err := l.route(ctx, s, engine.Message{ID: id, Data: fmt.Append(nil, i)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for run == 0 && l.heard() < messages {
+			runtime.Gosched()
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		l.check(t, true)
+		if st := s.Stats(); st.Pending != int64(messages*(1-run)) || l.left() != messages*(1-run) {
+			t.Errorf("run %d: %d messages are left: %+v", run, l.left(), st)
+		}
+	}
+	for _, id := range []string{"stuck", "fine"} {
+		for i, m := range store.of[id] {
+			if string(m.Data) != fmt.Sprint(i) {
+				t.Fatalf("row %d of %q is message %s", i, id, m.Data)
+			}
+		}
+		if n := len(store.of[id]); n != messages {
+			t.Errorf("%d messages of %q are stored", n, id)
+		}
 	}
 }
 

@@ -182,7 +182,10 @@ func (f *feeder) take(ctx context.Context, rec *frame, at *cursor, sweep bool) e
 		s.journal.settle([]engine.Message{m})
 	}
 	for {
-		err = f.next.Route(ctx, m, who)
+		err = engine.ErrTooManyStreams
+		if m.Kind != engine.Report || !s.flows.crowded(fl, s.limits.Load().MaxStreams) {
+			err = f.next.Route(ctx, m, who)
+		}
 		if err == nil {
 			return nil
 		}

@@ -36,7 +36,7 @@ func (h *held) of(id string) (data []string) {
 // messages come for them.
 func TestStuckStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const stuck, rounds = 3, 400
+		const stuck, rounds = 3, 120
 		next := newHeld()
 		next.auto = func(m *engine.Message) bool { return !strings.HasPrefix(m.ID, "stuck") }
 		r := start(t, newCrashFS(), next, small)
@@ -66,7 +66,7 @@ func TestStuckStream(t *testing.T) {
 		}
 		// They store again, slowly and one after the other.
 		for i := rounds; r.Stats().Pending > 0; i++ {
-			if i < rounds+200 {
+			if i < rounds+60 {
 				send(i)
 			}
 			if i > 100*rounds {
@@ -259,6 +259,29 @@ func TestNextRefuses(t *testing.T) {
 		}
 		if h := r.Health(); h.Refused != nil {
 			t.Errorf("health: %+v", h)
+		}
+		if err := r.end(true); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// TestManyStreams hands on no more streams at once than next takes.
+func TestManyStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := newHeld()
+		r := start(t, newCrashFS(), next, func(c *Config) { c.MaxStreams = 7 })
+		for i := range 50 {
+			r.send(fmt.Sprint(i), "x")
+			r.send(fmt.Sprint(i), "y")
+		}
+		for i := range 50 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if n := len(next.got()); n < min(i+7, 50)*2-1 || n > min(i+7, 50)*2 {
+				t.Fatalf("%d messages are handed on when %d streams are settled", n, i)
+			}
+			next.settle(fmt.Sprint(i), 2, nil)
 		}
 		if err := r.end(true); err != nil {
 			t.Errorf("Run: %v", err)

@@ -160,6 +160,13 @@ func (t *flows) settled(ms []engine.Message) (wake bool) {
 	return wake
 }
 
+// crowded tells whether f, which has got its first message, is one stream too many.
+func (t *flows) crowded(f *flow, most int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return f.count == 1 && t.live > most
+}
+
 // target gives the first place that a sweep has to go on from.
 func (t *flows) target() (at place, ok bool) {
 	t.mu.Lock()

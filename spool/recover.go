@@ -63,9 +63,7 @@ func (s *Spool) recover() error {
 		}
 	}
 	if r.known && r.marks.next > r.next {
-		if len(r.files) > 0 || len(r.marks.spans) > 0 {
-			r.gap(span{r.next, r.marks.next})
-		}
+		r.gap(span{r.next, r.marks.next})
 		r.next = r.marks.next
 	}
 	s.next, s.begin, s.journal.next = r.next, r.next, r.next
@@ -249,9 +247,9 @@ func (r *recovery) isSettled(position uint64) bool {
 // gap looks at positions between segments. Where they are not settled, a segment is
 // missing.
 func (r *recovery) gap(s span) {
+	r.s.journal.gone = merge(append(r.s.journal.gone, s)) // it is told of once
 	lost := s.to - s.from - r.settled(s)
 	if lost == 0 {
-		r.s.journal.gone = merge(append(r.s.journal.gone, s))
 		return
 	}
 	r.s.found.missing += lost
