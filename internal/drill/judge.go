@@ -46,7 +46,7 @@ type Judge struct {
 // seen is what was found of one key.
 type seen struct {
 	have []uint64 // a bit for each number
-	last int64    // the highest so far
+	last []int64  // the highest so far, of each epoch
 	seq  int64    // of the row before
 }
 
@@ -87,7 +87,7 @@ func (j *Judge) Add(x Row) {
 	}
 	s := j.seen[k]
 	if s == nil {
-		s = &seen{have: make([]uint64, a.sent/64+1)}
+		s = newSeen(a)
 		j.seen[k] = s
 	}
 	if s.has(n) {
@@ -96,10 +96,17 @@ func (j *Judge) Add(x Row) {
 	}
 	s.have[n/64] |= 1 << (n % 64)
 	j.v.Stored++
-	if n < s.last || x.Seq <= s.seq {
+	// A connection may still be read when its client has a new one already: without
+	// a name, nothing is promised about the order of the two.
+	last := &s.last[a.epochOf(n)]
+	if n < *last || x.Seq <= s.seq {
 		j.v.OutOfOrder++
 	}
-	s.last, s.seq = max(s.last, n), x.Seq
+	*last, s.seq = max(*last, n), x.Seq
+}
+
+func newSeen(a *account) *seen {
+	return &seen{have: make([]uint64, a.sent/64+1), last: make([]int64, len(a.epochs))}
 }
 
 func (s *seen) has(n int64) bool { return s.have[n/64]&(1<<(n%64)) != 0 }
@@ -114,7 +121,7 @@ func (j *Judge) Verdict() Verdict {
 		for id, a := range l.accounts {
 			s := j.seen[Key{sender, id}]
 			if s == nil {
-				s = &seen{have: make([]uint64, a.sent/64+1)}
+				s = newSeen(a)
 			}
 			lost, gaps := a.missing(s)
 			v.Lost += lost

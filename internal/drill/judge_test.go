@@ -109,6 +109,9 @@ func TestJudgeNameless(t *testing.T) {
 		{"lost in the second", []int64{1, 2, 3, 6}, Verdict{Stored: 4, Lost: 1}},
 		{"a gap in the first", []int64{1, 2, 4, 5}, Verdict{Stored: 4, OutOfOrder: 1}},
 		{"a gap in the second", []int64{1, 2, 5, 7}, Verdict{Stored: 4, OutOfOrder: 1}},
+		{"the second connection overtakes the first", []int64{1, 5, 2, 6, 3}, Verdict{Stored: 5}},
+		{"exchanged in the first", []int64{2, 1, 5}, Verdict{Stored: 3, OutOfOrder: 1}},
+		{"exchanged in the second", []int64{1, 2, 6, 5}, Verdict{Stored: 4, OutOfOrder: 1}},
 		{"doubled", []int64{1, 2, 3, 3, 5}, Verdict{Stored: 4, Duplicated: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -127,7 +130,7 @@ func TestJudgeNameless(t *testing.T) {
 			var rows []Row
 			for i, n := range c.rows {
 				x := namelessRow(n)
-				x.Seq += int64(i)
+				x.Seq = 1<<62 + int64(i)
 				rows = append(rows, x)
 			}
 			if got := judge(rows, l); got != c.want {

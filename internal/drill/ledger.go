@@ -1,6 +1,10 @@
 package drill
 
-import "sync"
+import (
+	"cmp"
+	"slices"
+	"sync"
+)
 
 // Ledger is what one sender did, and what it was promised. Its methods may be
 // called from any goroutine.
@@ -32,6 +36,15 @@ type account struct {
 type epoch struct {
 	first int64
 	acked int64 // first to acked are promised; less than first: none
+}
+
+// epochOf says in which epoch message n was sent.
+func (a *account) epochOf(n int64) int {
+	i, found := slices.BinarySearchFunc(a.epochs, n, func(e epoch, n int64) int { return cmp.Compare(e.first, n) })
+	if !found {
+		i--
+	}
+	return i
 }
 
 // NewLedger is an empty one. A nameless sender has a name only in its payloads.
