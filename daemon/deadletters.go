@@ -50,10 +50,12 @@ type lettersChoice struct {
 	lettersFilter
 }
 
+// some tells whether numbers or filters choose.
+func (c *lettersChoice) some() bool { return c.lettersFilter != (lettersFilter{}) || len(c.Numbers) > 0 }
+
 // choose makes the filter, and says what is wrong with it.
 func (c *lettersChoice) choose() (deadletters.Filter, error) {
-	some := c.lettersFilter != (lettersFilter{}) || len(c.Numbers) > 0
-	switch {
+	switch some := c.some(); {
 	case c.All && some:
 		return deadletters.Filter{}, wrong(errors.New("--all is all letters: leave out the numbers and filters, or --all"))
 	case !c.All && !some:

@@ -37,11 +37,11 @@ func (e *Engine) giveUp() error {
 	keep, ends := false, 0 // a Done is no message, and is kept like one
 	for _, d := range e.leaving {
 		for i := range d.msgs {
-			switch d.msgs[i].Kind {
-			case Report:
-				keep = true
-			case Done:
-				keep = true
+			if !kept(&d.msgs[i]) {
+				continue
+			}
+			keep = true
+			if d.msgs[i].Kind == Done {
 				ends++
 			}
 		}
@@ -68,6 +68,10 @@ func (e *Engine) giveUp() error {
 	}
 	return fmt.Errorf("%s: %w: they are kept in %s", what, ErrUndelivered, path)
 }
+
+// kept tells whether m belongs into the file: a control message but a Done asked for
+// an answer that nobody hears now, and a dead letter is kept where it is.
+func kept(m *Message) bool { return (m.Kind == Report || m.Kind == Done) && !m.Replayed }
 
 func (e *Engine) settleUndelivered(d *delivery) (count uint64) {
 	room := int64(0)
@@ -128,8 +132,8 @@ func (e *Engine) keepUndelivered() (path string, err error) {
 // server besides, so that nothing is lost and it can be sent again. Data stands
 // as it was sent, byte for byte: the key finds it stored already if it was.
 func writeUndelivered(w io.Writer, m *Message, token string) {
-	if m.Kind != Report && m.Kind != Done {
-		return // it asked for an answer that nobody hears now
+	if !kept(m) {
+		return
 	}
 	op := m.Op
 	if m.Kind == Done {
