@@ -24,6 +24,7 @@ type feeder struct {
 	active bool   // one is under way
 	some   bool   // it has handed on something
 	decode decoder
+	who    *producer // of the last record
 
 	warn    trouble
 	refused trouble
@@ -169,6 +170,7 @@ func (f *feeder) take(ctx context.Context, rec *frame, at *cursor, sweep bool) e
 		s.flows.begin(fl, c)
 		f.some = f.some || sweep
 	}
+	first := fl.count == 1
 	s.flows.mu.Unlock()
 	if !hand {
 		return nil
@@ -176,14 +178,18 @@ func (f *feeder) take(ctx context.Context, rec *frame, at *cursor, sweep bool) e
 	m.ID = fl.id
 	who := s.producers.nobody
 	if rec.position >= s.begin {
-		who = s.producers.get(h)
+		// While a message of its is not settled a producer keeps its handle.
+		if f.who == nil || f.who.at != h {
+			f.who = s.producers.get(h)
+		}
+		who = f.who
 	}
 	if seedbug.Is("spool-release-early") {
 		s.journal.settle([]engine.Message{m})
 	}
 	for {
 		err = engine.ErrTooManyStreams
-		if m.Kind != engine.Report || !s.flows.crowded(fl, s.limits.Load().MaxStreams) {
+		if !first || m.Kind != engine.Report || !s.flows.crowded(s.limits.Load().MaxStreams) {
 			err = f.next.Route(ctx, m, who)
 		}
 		if err == nil {

@@ -160,11 +160,11 @@ func (t *flows) settled(ms []engine.Message) (wake bool) {
 	return wake
 }
 
-// crowded tells whether f, which has got its first message, is one stream too many.
-func (t *flows) crowded(f *flow, most int) bool {
+// crowded tells whether more streams have messages in next than may have.
+func (t *flows) crowded(most int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return f.count == 1 && t.live > most
+	return t.live > most
 }
 
 // target gives the first place that a sweep has to go on from.

@@ -71,7 +71,7 @@ func parseMarks(b []byte) (m marks, ok bool, err error) {
 	}
 	m.floor, m.next = numbers[0], numbers[1]
 	last := m.id.salt()
-	for b = b[marksHeadLen:]; len(b) > 0; {
+	for b = b[min(len(b), marksHeadLen):]; len(b) > 0; {
 		var spans []span
 		n := 0
 		if n, last, spans = parseBlock(b, last); n == 0 {
