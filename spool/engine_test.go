@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ingestd/ingestd/engine"
@@ -192,6 +193,45 @@ func TestEngineStuck(t *testing.T) {
 			t.Errorf("%d messages of %q are stored", n, id)
 		}
 	}
+}
+
+// TestNobodyWaitsForLinger has a stream whose share is less than a batch: what the
+// engine has of it is stored at once, for nothing can fill it.
+func TestNobodyWaitsForLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newRows()
+		o := engine.DefaultOptions()
+		o.MaxPending, o.BatchWait = 64*engine.KiB, time.Hour
+		e, err := engine.New(store, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := config(newCrashFS())
+		c.Numbers, c.Limits, c.DrainTimeout = e.Numbers(), Limits{MaxPending: o.MaxPending, MaxStreams: 10}, time.Minute
+		s, err := Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx, e) }()
+		l := newListener()
+		for range 100 {
+			if err := l.route(ctx, s, engine.Message{ID: "a", Data: bytes.Repeat([]byte("1"), 3000)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := l.heard(); n < 95 {
+			t.Errorf("%d messages are settled", n)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		l.check(t, true)
+	})
 }
 
 // A listener is a producer that checks what it hears.

@@ -165,13 +165,21 @@ func (f *feeder) take(ctx context.Context, rec *frame, at *cursor, sweep bool) e
 		fl = s.flows.make(rec.id())
 	}
 	c := cost(&m)
+	left := fl.from
 	hand := s.flows.mayTake(fl, where, c, sweep, f.start, f.sweeps)
 	if hand {
 		s.flows.begin(fl, c)
 		f.some = f.some || sweep
 	}
 	first := fl.count == 1
+	parked := fl.parked && fl.from != left
+	if parked {
+		s.flows.begin(fl, overhead)
+	}
 	s.flows.mu.Unlock()
+	if parked {
+		f.flush(ctx, fl)
+	}
 	if !hand {
 		return nil
 	}
@@ -214,6 +222,17 @@ func (f *feeder) take(ctx context.Context, rec *frame, at *cursor, sweep bool) e
 		return nil
 	}
 	return errStop
+}
+
+// flush makes next store what it has of a stream that was parked: it has no more room
+// for what would fill its batch, and must not wait for the linger.
+func (f *feeder) flush(ctx context.Context, fl *flow) {
+	m := engine.Message{Kind: engine.Flush, ID: fl.id, Received: time.Now().UTC()}
+	if err := f.next.Route(ctx, m, f.s.producers.nobody); err != nil {
+		f.s.flows.mu.Lock()
+		defer f.s.flows.mu.Unlock()
+		f.s.flows.end(fl, 1, overhead)
+	}
 }
 
 // mayTake decides whether a record is handed on now: by a sweep where its stream is

@@ -42,21 +42,28 @@ func (h *held) Route(ctx context.Context, m engine.Message, p engine.Producer) e
 		h.mu.Unlock()
 		return engine.ErrClosed
 	}
-	if h.refuse != nil {
+	if h.refuse != nil && m.Pos > 0 {
 		if err := h.refuse(&m); err != nil {
 			h.mu.Unlock()
 			return err
 		}
 	}
 	m.Data = bytes.Clone(m.Data)
-	h.all = append(h.all, m)
+	if m.Pos > 0 { // otherwise it is the feeder's own flush
+		h.all = append(h.all, m)
+	}
 	if h.auto != nil && h.auto(&m) && len(h.queues[m.ID]) == 0 {
 		h.mu.Unlock()
 		p.Settled([]engine.Message{m}, engine.Result{}, nil)
 		return nil
 	}
+	if m.Pos == 0 && len(h.queues[m.ID]) == 0 {
+		h.mu.Unlock()
+		p.Settled([]engine.Message{m}, engine.Result{}, nil)
+		return nil
+	}
 	h.queues[m.ID] = append(h.queues[m.ID], given{m, p})
-	h.cost[m.ID] += cost(&m)
+	h.cost[m.ID] += weight(&m)
 	h.holds++
 	h.most = max(h.most, h.holds)
 	h.mu.Unlock()
@@ -93,7 +100,7 @@ func (h *held) settle(id string, n int, err error) []engine.Message {
 	h.queues[id] = q[n:]
 	q = q[:n]
 	for i := range q {
-		h.cost[id] -= cost(&q[i].m)
+		h.cost[id] -= weight(&q[i].m)
 	}
 	h.holds -= n
 	h.mu.Unlock()
@@ -128,4 +135,12 @@ func (h *held) got() []engine.Message {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return append([]engine.Message(nil), h.all...)
+}
+
+// weight is what m counts, as in the engine.
+func weight(m *engine.Message) int64 {
+	if m.Kind != engine.Report {
+		return 0
+	}
+	return cost(m)
 }

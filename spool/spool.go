@@ -131,11 +131,14 @@ func (s *Spool) Failed() <-chan struct{} { return s.failedCh }
 // fail notes that the disk cannot be relied on any more, and returns err.
 func (s *Spool) fail(err error) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.failed == nil {
+	first := s.failed == nil
+	if first {
 		s.failed = err
-		s.log.Error("the spool has failed: it accepts no more messages", "error", err)
 		close(s.failedCh)
+	}
+	s.mu.Unlock()
+	if first {
+		s.log.Error("the spool has failed: it accepts no more messages", "error", err)
 	}
 	return err
 }
