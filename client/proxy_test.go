@@ -26,11 +26,11 @@ type proxy struct {
 }
 
 // fate is what becomes of a connection: how many bytes pass in each direction
-// before it is cut, in the middle of whatever; or, with swallow, how many of the
-// server's bytes pass before the others vanish. Negative: all pass.
+// before it is cut, in the middle of whatever; or, with deaf and mute, before what
+// the client and the server send vanishes. Negative: all pass.
 type fate struct {
-	up, down int
-	swallow  bool
+	up, down   int
+	deaf, mute bool
 }
 
 func newProxy(t *testing.T, server string, f func() fate) *proxy {
@@ -87,11 +87,14 @@ func (p *proxy) serve(client net.Conn, f fate) {
 	p.group.Go(func() {
 		defer cut()
 		pass(server, client, f.up)
+		if f.deaf {
+			_, _ = io.Copy(io.Discard, client) // until it is cut
+		}
 	})
 	defer cut()
 	pass(client, server, f.down)
-	if f.swallow {
-		_, _ = io.Copy(io.Discard, server) // until the other direction is cut
+	if f.mute {
+		_, _ = io.Copy(io.Discard, server)
 	}
 }
 

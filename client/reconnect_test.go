@@ -43,18 +43,21 @@ func TestReconnects(t *testing.T) {
 		case 0:
 			f.down = 150 + rng.IntN(1000)
 		case 1:
-			f.down, f.swallow = 150+rng.IntN(1000), true
+			f.down, f.mute = 150+rng.IntN(1000), true
+		case 2, 3:
+			f.up, f.deaf = 500+rng.IntN(2000), true // what came is acked, and no more
 		}
 		return f
 	})
 	const ids = 7
 	acked := map[string]int64{} // the callbacks' alone, until Close
 	c := dial(t, p.url, Options{
-		Name: "n2", Window: 100, RetryMin: time.Millisecond, RetryMax: 2 * time.Millisecond,
-		PingInterval: 10 * time.Millisecond, PingTimeout: 40 * time.Millisecond, // where acks vanish, pongs do
-		Offline: true, // the first connection may be cut, too
-		Acked:   func(id string, seq int64) { acked[id] = seq },
-		Refused: func(r Refusal) { t.Errorf("refused: %v", r) },
+		Name: "n2", Window: 100, FrameBytes: 300, RetryMin: time.Millisecond, RetryMax: 2 * time.Millisecond,
+		PingInterval: 10 * time.Millisecond, PingTimeout: 40 * time.Millisecond, // where acks vanish, pongs do too
+		ConnectTimeout: 500 * time.Millisecond,
+		Offline:        true, // the first connection may be cut, too
+		Acked:          func(id string, seq int64) { acked[id] = seq },
+		Refused:        func(r Refusal) { t.Errorf("refused: %v", r) },
 	})
 	sent := map[string]int64{}
 	for n := int64(1); ; n++ {
