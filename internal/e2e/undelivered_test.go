@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -69,6 +70,21 @@ func TestTermInOutage(t *testing.T) {
 		t.Errorf("the daemon counts %v; %d are acked, %d stored", n, sum(promised), len(stored))
 	}
 	r.judge(union(stored, d.undelivered(dir)), promised, attempted).fine(t, n["accepted"])
+	s.streams()
+
+	// The file is given back, twice: all that was accepted is stored, once, in its
+	// place.
+	d = start(t, dir, s.args...)
+	path, err := plain()
+	must(t, err)
+	for range 2 {
+		file := files(t, dir, "ingest-data/undelivered-*.ndjson")[0]
+		if out, err := exec.Command(path, "send", "--url", d.url(), file).CombinedOutput(); err != nil {
+			t.Fatalf("ingestd send: %v\n%s", err, out)
+		}
+	}
+	d.stop()
+	r.judge(s.rows(), promised, attempted).fine(t, n["accepted"])
 	s.streams()
 }
 
