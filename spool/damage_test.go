@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -291,6 +292,42 @@ func TestVersions(t *testing.T) {
 		}
 		if open := fs.leaks(); len(open) > 0 {
 			t.Errorf("still open: %v", open)
+		}
+	}
+}
+
+// TestHoleInTheLastBatch damages a record of a segment that was not sealed. In the
+// last batch that is what a crash leaves: what comes behind it was never synced, would
+// overtake what is lost, and is cut off, but kept aside. Before the last batch it is
+// damage, and costs nothing else.
+func TestHoleInTheLastBatch(t *testing.T) {
+	id := identity{1}
+	for hole := range 6 {
+		data := segmentHeader(id, 1)
+		var at []int
+		for i := range 6 {
+			m := engine.Message{ID: fmt.Sprint("stream", i%3), Pos: uint64(i + 1), Data: fmt.Append(nil, i)}
+			batch := uint64(1)
+			if i >= 3 {
+				batch = 4
+			}
+			at = append(at, len(data))
+			data = appendRecord(data, &m, handle{}, batch, id.salt())
+		}
+		data[at[hole]+30] ^= 1
+		fs := newCrashFS()
+		fs.names[segmentName(1)] = &inode{data: append(data, make([]byte, 5000)...), name: segmentName(1)}
+		want, corrupt := upTo(6, hole), uint64(1)
+		if hole >= 3 {
+			want, corrupt = upTo(hole), 0
+		}
+		got, st := fs.found(t, nil)
+		if !slices.Equal(got, want) || st.Corrupt != corrupt || (st.Torn > 0) != (hole >= 3) {
+			t.Errorf("hole at %d: %v, %+v", hole, got, st)
+		}
+		kept := slices.ContainsFunc(fs.all(), func(n string) bool { return strings.HasPrefix(n, quarantineDir) })
+		if kept != (hole < 5) { // behind the last one there is nothing
+			t.Errorf("hole at %d: something is kept aside: %v", hole, kept)
 		}
 	}
 }

@@ -45,7 +45,8 @@
 // bad record; where that fails, it looks for the next magic with a valid record.
 // A batch is what was written and synced at once. Since no batch is begun before the
 // one before it is synced, a hole in the last batch of a segment that was not sealed
-// is what a crash leaves, and is cut; a hole anywhere else is damage, and is skipped.
+// is what a crash leaves: it is cut off there, and what is valid behind it is kept in
+// quarantine only. A hole anywhere else is damage, and is skipped.
 // The space of a segment is allocated when it is made; when it is full, or the spool
 // is closed, a seal is written behind its last record.
 //

@@ -229,16 +229,28 @@ func TestMarksFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := newHeld()
 		r := start(t, newCrashFS(), next, nil)
+		r.send("first", "x")
 		for i := range 40 {
 			r.send("a", fmt.Sprint(i, strings.Repeat("x", 10_000)))
 		}
 		synctest.Wait()
 		r.fs.failing("write", marksName, 3, syscall.ENOSPC)
 		before := r.Stats().Segments
+		// While the oldest is needed none is deleted: what would be handed on after
+		// a crash had a hole.
+		r.send("b", "x")
+		synctest.Wait()
+		next.settle("a", 30, nil)
+		next.settle("b", 1, nil)
+		time.Sleep(time.Second)
+		oldest := r.fs.segments()
 		next.settleAll()
 		time.Sleep(time.Minute)
 		if h := r.Health(); !errors.Is(h.Waiting, syscall.ENOSPC) {
 			t.Errorf("health: %+v", h)
+		}
+		if len(oldest) != before {
+			t.Errorf("of %d segments %v are left while the oldest is needed", before, oldest)
 		}
 		if st := r.Stats(); st.Segments != 1 || before < 3 {
 			t.Errorf("%d segments of %d are left", st.Segments, before)
