@@ -37,8 +37,8 @@ func (*sendCommand) Help() string {
 	return "The input is JSON, as the daemon takes it: messages one after the other, one a line or not, or in " +
 		"arrays; a number that a message has is kept. Files of undelivered messages are recognised, and brought " +
 		"back to the daemon that wrote them, with the numbers that they have. It waits until everything is acked, " +
-		"over lost connections too; SIGINT stops that. Exit status: 0 all is stored, 1 something was refused or " +
-		"not acked, 2 the input is not JSON or the command line is wrong, 3 the daemon cannot be reached."
+		"over lost connections too; SIGINT stops that. Exit status: 0 all is stored, 1 something was refused, " +
+		"not acked or not read, 2 the input is not JSON or the command line is wrong, 3 the daemon cannot be reached."
 }
 
 // sending is one run of the command.
@@ -108,11 +108,19 @@ func (c *sendCommand) send(ctx context.Context, stderr io.Writer) error {
 	case err = <-fed:
 	case <-ctx.Done():
 		// Nothing ends a read from a terminal: whoever reads there is left behind.
+		err = ctx.Err()
+		select {
+		case err = <-fed:
+		default:
+		}
 	}
 	var unacked *client.UnackedError
 	closed := s.close(ctx, c.grace)
 	stop()
 	errors.As(closed, &unacked)
+	if err != nil && ctx.Err() != nil {
+		s.show.line("interrupted: not all of the input was sent")
+	}
 	s.summary(unacked, time.Since(began))
 	return s.verdict(ctx, err, closed)
 }
@@ -140,7 +148,7 @@ func (s *sending) verdict(ctx context.Context, fed, closed error) error {
 		return fed
 	case fed != nil && ctx.Err() == nil:
 		return fed
-	case closed != nil, s.refused.Load() > 0, s.unfit.Load() > 0:
+	case fed != nil, closed != nil, s.refused.Load() > 0, s.unfit.Load() > 0:
 		return &exitError{exitFailed, errLogged} // told already
 	}
 	return nil

@@ -13,8 +13,10 @@ import (
 	"github.com/ingestd/ingestd/client"
 )
 
-// opRestore brings back what a daemon gave up.
-const opRestore = "restore"
+const (
+	opFlush   = "flush"   // waits until what was sent before is settled
+	opRestore = "restore" // brings back what a daemon gave up
+)
 
 // parseMessage reads a message as the wire has it. A line of a file of undelivered
 // messages becomes the message that brings it back.
@@ -39,16 +41,19 @@ func parseMessage(v jsontext.Value) (m client.Message, err error) {
 		return m, err
 	}
 	m.Data = []byte(seen["data"])
+	if op, is := seen["op"]; is {
+		if m.Op, err = unquote(op); err != nil {
+			return m, fmt.Errorf("op %w", err)
+		}
+	}
+	if m.Op == opFlush && seen["id"] == nil {
+		return m, nil // of all ids
+	}
 	if m.ID, err = parseID(seen["id"], seen["data"]); err != nil {
 		return m, err
 	}
 	if seen[opRestore].Kind() == '"' && seen["received_at"].Kind() == '"' {
 		return client.Message{ID: m.ID, Op: opRestore, Data: []byte(v)}, nil
-	}
-	if op, is := seen["op"]; is {
-		if m.Op, err = unquote(op); err != nil {
-			return m, fmt.Errorf("op %w", err)
-		}
 	}
 	for _, f := range []struct {
 		name string

@@ -112,13 +112,16 @@ func (i *input) fault(err error) error {
 
 // read sends what is in the input.
 func (c *sendCommand) read(ctx context.Context, s *sending, name string, in io.Reader) error {
-	for i := newInput(name, in); ctx.Err() == nil; {
+	for i := newInput(name, in); ; {
 		v, at, err := i.next(c.ID == "")
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if c.ID != "" {
 			err = s.take(ctx, client.Message{ID: c.ID, Data: []byte(v)}, at)
@@ -129,7 +132,6 @@ func (c *sendCommand) read(ctx context.Context, s *sending, name string, in io.R
 			return err
 		}
 	}
-	return nil
 }
 
 // message sends one message of the input.
@@ -139,7 +141,7 @@ func (s *sending) message(ctx context.Context, v jsontext.Value, at place) error
 		s.refuse(at, err)
 		return nil
 	}
-	if m.Op == "flush" {
+	if m.Op == opFlush {
 		return s.client.Flush(ctx)
 	}
 	return s.take(ctx, m, at)

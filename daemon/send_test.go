@@ -176,8 +176,29 @@ func TestSendInterrupted(t *testing.T) {
 	go func() { _, _ = more.Write([]byte(`{"id":"a","seq":3} {"id":"a","seq":5} {"id":"b","seq":1}`)) }()
 	status, stderr := sendWith(t, ctx, in, "--url="+url)
 	got := took.ReplaceAllString(stderr, "T s, R a second")
-	const want = "not acked: id a: 2, seq 3 to 5\nnot acked: id b: 1, seq 1 to 1\n" +
+	const want = "interrupted: not all of the input was sent\nnot acked: id a: 2, seq 3 to 5\nnot acked: id b: 1, seq 1 to 1\n" +
 		"sent 3, acked 0, refused 0, not acked 3: T s, R a second\n"
+	if status != exitFailed || got != want {
+		t.Errorf("status %d:\n%swant\n%s", status, got, want)
+	}
+}
+
+// All that was sent is acked, but the input goes on: that is no success, after
+// which somebody might delete the file.
+func TestSendInterruptedWithAllAcked(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	url := startDaemon(t, new(rows).write)
+	in, more := io.Pipe()
+	defer func() { _ = more.Close() }()
+	go func() {
+		_, _ = more.Write([]byte(`{"id":"a","seq":3}`))
+		_, _ = more.Write([]byte(` {"op":"flush"} `)) // holds the reader until a/3 is acked
+		_, _ = more.Write([]byte(` `))
+		cancel()
+	}()
+	status, stderr := sendWith(t, ctx, in, "--url="+url)
+	got := took.ReplaceAllString(stderr, "T s, R a second")
+	const want = "interrupted: not all of the input was sent\nsent 1, acked 1, refused 0, not acked 0: T s, R a second\n"
 	if status != exitFailed || got != want {
 		t.Errorf("status %d:\n%swant\n%s", status, got, want)
 	}
