@@ -51,7 +51,9 @@ type lettersChoice struct {
 }
 
 // some tells whether numbers or filters choose.
-func (c *lettersChoice) some() bool { return c.lettersFilter != (lettersFilter{}) || len(c.Numbers) > 0 }
+func (c *lettersChoice) some() bool {
+	return c.lettersFilter != (lettersFilter{}) || len(c.Numbers) > 0
+}
 
 // choose makes the filter, and says what is wrong with it.
 func (c *lettersChoice) choose() (deadletters.Filter, error) {

@@ -40,7 +40,7 @@ func (d *daemon) reload(p *parts) {
 	merged.ShutdownTimeout = next.ShutdownTimeout
 	merged.Router = next.Router
 	merged.Delivery.RetryMin, merged.Delivery.RetryMax = next.Delivery.RetryMin, next.Delivery.RetryMax
-	if err := p.update(&merged); err != nil {
+	if err := p.update(current, &merged); err != nil {
 		d.log.Error("configuration not reloaded: nothing changes", "error", err)
 		return
 	}
@@ -52,14 +52,23 @@ func (d *daemon) reload(p *parts) {
 	}
 }
 
-// update gives the router other limits.
-func (p *parts) update(c *config) error {
+// update gives the router other limits in place of those of old. What the spool
+// hands on must never be more than the engine takes, so it is first given the lesser
+// of both.
+func (p *parts) update(old, c *config) error {
+	if p.spool == nil {
+		return p.engine.Update(c.engineOptions())
+	}
+	before, after := old.spoolLimits(), c.spoolLimits()
+	lesser := after
+	lesser.MaxPending = min(before.MaxPending, after.MaxPending)
+	lesser.MaxStreams = min(before.MaxStreams, after.MaxStreams)
+	p.spool.Update(lesser)
 	if err := p.engine.Update(c.engineOptions()); err != nil {
+		p.spool.Update(before)
 		return err
 	}
-	if p.spool != nil {
-		p.spool.Update(c.spoolLimits())
-	}
+	p.spool.Update(after)
 	return nil
 }
 
