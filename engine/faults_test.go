@@ -367,11 +367,12 @@ func TestDrainGivesUpAndKeepsWhatIsLeft(t *testing.T) {
 			r.send("a", fmt.Sprintf(`{"n":%d}`, i))
 		}
 		r.route(engine.Message{ID: "b", Client: "phone", Seq: 7, Op: "r", Code: -3, Data: []byte("{\n \"x\": 1 }")})
+		r.route(engine.Message{ID: "b", Client: "phone", Seq: 8, Data: []byte("\"no UTF-8: \xff\"")})
 		r.route(engine.Message{Kind: engine.Done, ID: "b", Code: 2, Data: []byte(`"end"`)})
 		r.route(engine.Message{Kind: engine.Flush, ID: "b"})
 		began := time.Now()
 		err := r.drain()
-		if !errors.Is(err, engine.ErrUndelivered) || !strings.Contains(err.Error(), "26 messages") {
+		if !errors.Is(err, engine.ErrUndelivered) || !strings.Contains(err.Error(), "27 messages") {
 			t.Errorf("Run: %v", err)
 		}
 		if d := time.Since(began); d != 30*time.Second {

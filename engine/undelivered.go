@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // leave keeps d for the end of the drain: it could not be stored in time.
@@ -166,10 +168,10 @@ func writeUndelivered(w io.Writer, m *Message, token string) {
 	}
 	switch {
 	case len(m.Data) == 0:
-	case json.Valid(m.Data):
+	case json.Valid(m.Data) && utf8.Valid(m.Data) && !bytes.ContainsAny(m.Data, "\r\n"):
 		b = append(b, `,"data":`...)
 		b = append(b, m.Data...)
-	default: // a host program's own
+	default: // more than a line, or a host program's own
 		b = append(b, `,"data_base64":"`...)
 		b = base64.StdEncoding.AppendEncode(b, m.Data)
 		b = append(b, '"')

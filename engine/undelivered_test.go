@@ -3,10 +3,10 @@ package engine_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"os"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ingestd/ingestd/engine"
 )
@@ -18,6 +18,7 @@ type line struct {
 	Time                           time.Time
 	ReceivedAt                     time.Time `json:"received_at"`
 	Data                           json.RawMessage
+	Base64                         []byte `json:"data_base64"`
 }
 
 // checkUndelivered reads a file of undelivered messages and compares, stream by
@@ -32,12 +33,13 @@ func checkUndelivered(t *testing.T, path string, want []engine.Message) {
 	if bytes.Contains(content, []byte(`"seq":0`)) {
 		t.Error("a number that the wire does not take")
 	}
-	for dec := json.NewDecoder(bytes.NewReader(content)); ; {
+	for text := range bytes.Lines(content) {
 		var l line
-		if err := dec.Decode(&l); err == io.EOF {
-			break
-		} else if err != nil {
-			t.Fatal(err)
+		if err := json.Unmarshal(text, &l); err != nil || !utf8.Valid(text) {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if l.Base64 != nil {
+			l.Data = l.Base64
 		}
 		lines[l.ID] = append(lines[l.ID], l)
 	}

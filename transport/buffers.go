@@ -40,8 +40,9 @@ func (f *frameBuffer) release(w *WebSocket) {
 // errFrameTooLarge is what read returns past its limit.
 var errFrameTooLarge = errors.New("the frame is too large")
 
-// read reads r to its end, at most limit bytes.
-func (f *frameBuffer) read(r io.Reader, limit int) ([]byte, error) {
+// read reads r to its end, at most limit bytes; or restoring, where that is more
+// and the frame brings back a message.
+func (f *frameBuffer) read(r io.Reader, limit, restoring int) ([]byte, error) {
 	f.b = f.b[:cap(f.b)]
 	n := 0
 	for {
@@ -53,7 +54,10 @@ func (f *frameBuffer) read(r io.Reader, limit int) ([]byte, error) {
 		}
 		// No more than that: the library waits until the slice is full.
 		got, err := r.Read(f.b[n:min(len(f.b), limit+1)])
-		if n += got; n > limit {
+		if n += got; n > limit && n <= restoring && restores(f.b[:n]) {
+			limit = restoring
+		}
+		if n > limit {
 			return nil, errFrameTooLarge
 		}
 		if err == io.EOF {

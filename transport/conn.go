@@ -82,7 +82,7 @@ func (c *conn) read() (code websocket.StatusCode, reason string, err error) {
 		}
 		c.ws.stats.frames.Add(1)
 		buf := c.ws.frames.Get().(*frameBuffer)
-		frame, err := buf.read(r, int(c.ws.config.MaxMessageSize))
+		frame, err := buf.read(r, int(c.ws.config.MaxMessageSize), c.ws.restoring)
 		if err != nil {
 			buf.release(c.ws)
 			code, reason = c.readStatus(err)

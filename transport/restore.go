@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,18 @@ type line struct {
 	Data       json.RawMessage // byte for byte
 	DataBase64 []byte          `json:"data_base64"` // in place of data that is no JSON
 	Restore    string          // the token
+}
+
+// restoringSize is how large a frame may be that brings back a message which came
+// in one of limit bytes: data may be in base64, and there is more besides it than
+// the sender wrote, twice the id among it.
+func restoringSize(limit int) int { return limit + limit/3 + 8<<10 }
+
+// restores tells whether a frame begins as one that brings back a message: with its
+// op.
+func restores(frame []byte) bool {
+	const begin = `{"op":"` + opRestore + `"`
+	return bytes.HasPrefix(bytes.TrimLeft(frame[:min(len(frame), 64)], " \t\r\n"), []byte(begin))
 }
 
 // restore routes a message that the server itself gave up: its owner brings it back

@@ -1,10 +1,13 @@
 package transport
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/transport/transporttest"
@@ -102,6 +105,39 @@ func TestRestoreIsRefused(t *testing.T) {
 	}
 	if ms := s.router.Messages(); len(ms) > 0 {
 		t.Errorf("%d were routed", len(ms))
+	}
+}
+
+// A message that filled its frame comes back in a larger one; nothing else does.
+func TestRestoreOfLargeMessages(t *testing.T) {
+	const limit = 64 << 10
+	s := serve(t, func(c *WebSocketConfig) { c.RestoreToken, c.MaxMessageSize = "s3cret", limit })
+	c := s.dial("")
+	id := strings.Repeat("\\u0001", engine.MaxIDLen)
+	sent := fmt.Sprintf(`{"id":"%s","data":""}`, id)
+	text := strings.Repeat("x", limit-len(sent))
+	c.send(strings.Replace(sent, `""`, `"`+text+`"`, 1))
+	lines := []string{`"data":"` + text + `"`, `"data_base64":"` + base64.StdEncoding.EncodeToString([]byte(text)) + `"`}
+	for i, data := range lines {
+		line := strings.Replace(kept, `"data":{"b": 1,"a":[ 1 ],"a":"\ud800"}`, data, 1)
+		line = strings.Replace(line, `"17"`, `"`+id+`"`, 1)
+		c.send(fmt.Sprintf(`{"op":"restore","id":"%s","seq":%d,"data":%s}`+"\n", id, i+1, line))
+		c.expect(fmt.Sprintf(`{"op":"ack","id":"%s","seq":%d}`, id, i+1))
+	}
+	s.waitMessages(3)
+
+	c.send(`{"op":"restore","id":1} {"id":"a","seq":1,"data":"` + text + strings.Repeat("x", 4000) + `"}`)
+	c.expectError("bad_message", `"retry":false,"id":1,"index":0`)
+	c.expectError("bad_message", `"retry":false,"id":"a","seq":1,"index":1`)
+	for _, frame := range []string{
+		` {"id":"a","op":"restore","data":"` + text + strings.Repeat("x", 4000) + `"}`,
+		`{"op":"restore","data":"` + strings.Repeat("x", restoringSize(limit)) + `"}`,
+	} {
+		c := s.dial("")
+		c.send(frame)
+		if _, err := c.receive(); websocket.CloseStatus(err) != websocket.StatusMessageTooBig {
+			t.Errorf("%v", err)
+		}
 	}
 }
 

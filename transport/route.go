@@ -21,6 +21,9 @@ func (c *conn) message(m *incoming, template *engine.Message, d *decoder) bool {
 		return true
 	}
 	switch {
+	case len(m.frame) > int(c.ws.config.MaxMessageSize) && m.op.kind != kindRestore:
+		c.refuse(m, codeBadMessage, "the message is larger than max_message_size", d)
+		return true
 	case m.op.kind == kindHandler:
 		return c.handle(m, d)
 	case m.op.kind == kindRestore:

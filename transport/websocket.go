@@ -20,6 +20,7 @@ type WebSocket struct {
 	config     WebSocketConfig
 	log        hclog.Logger
 	ops        map[string]*operation
+	restoring  int // the most bytes of a frame that brings back a message; 0: none may
 	ackSpooled bool
 	holds      *Holds       // nil where nothing would ever be ended
 	listener   net.Listener // nil: no port of its own
@@ -74,6 +75,7 @@ func newWebSocket(c WebSocketConfig, l net.Listener) *WebSocket {
 	w.frames.New = w.newFrameBuffer
 	if c.RestoreToken != "" {
 		w.ops[opRestore] = &operation{name: opRestore, kind: kindRestore}
+		w.restoring = restoringSize(int(c.MaxMessageSize))
 	}
 	if w.log == nil {
 		w.log = hclog.NewNullLogger()
