@@ -337,8 +337,9 @@ func (c *committer) finish() error {
 	}
 	seal := appendSeal(nil, c.seg.next, c.s.salt)
 	n, err := c.f.WriteAt(seal, c.off)
-	if err != nil {
-		return errors.Join(fmt.Errorf("seal a segment: %w", err), c.f.Truncate(c.off), c.f.Close())
+	if err != nil { // the next run takes its end for one that a crash has left
+		c.s.log.Warn("a segment cannot be sealed", "error", err)
+		return errors.Join(c.f.Truncate(c.off), c.f.Close())
 	}
 	c.off += int64(n)
 	err = c.f.Sync()
