@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ingestd/ingestd/internal/mariadbtest"
 )
@@ -109,8 +110,11 @@ func TestFullDisk(t *testing.T) {
 	eventually(t, "it is not ready", func() bool { return strings.HasPrefix(d.readyz(), "not ready: the spool cannot be written") })
 	close(stop)
 	must(t, syscall.Mount("none", data, "tmpfs", syscall.MS_REMOUNT, "size=512m"))
+	freed := time.Now()
 	eventually(t, "it is ready again", func() bool { return strings.HasPrefix(d.readyz(), "ready") })
+	t.Logf("ready %v after there was space", time.Since(freed).Round(time.Millisecond))
 	wait()
+	t.Logf("all acked after %v", time.Since(freed).Round(time.Millisecond))
 	server.Cont()
 	eventually(t, "all is stored", func() bool { return strings.Contains(d.readyz(), "spool: ok: 0 messages pending") })
 	d.stop()
