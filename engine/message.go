@@ -68,7 +68,7 @@ type Message struct {
 	Data     []byte    // JSON, as sent
 	Tag      int64     // the producer's own mark, carried from Route to Settled; not stored
 	Pos      uint64    // the spool's mark, carried from Route to Settled; not stored
-	Replayed bool      // it is a dead letter: that it is refused again says nothing of the sink; not stored
+	Replayed bool      // it is a dead letter: refused again it says nothing of the sink, stored it does not open a stream that ended after it; not stored
 }
 
 // EndReason says why a stream ended.

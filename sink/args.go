@@ -114,6 +114,22 @@ func (a *Args) Stream(s *Stream) {
 	a.Add(Data(s.Final))
 }
 
+// late appends what a dead letter adds to the row of s, in the order that
+// Group.Changed says.
+func (a *Args) late(s *Stream) {
+	a.Add(s.Fresh)
+	a.Add(s.FirstSeq)
+	a.Add(s.FirstSeq)
+	a.Add(s.LastSeq)
+	a.Add(s.LastSeq)
+	a.Add(a.at(0, s.FirstAt))
+	a.Add(a.at(0, s.FirstAt))
+	a.Add(a.at(1, s.LastAt))
+	a.Add(a.at(1, s.LastAt))
+	a.Add(s.ID)
+	a.Time(s.Again)
+}
+
 // Time appends a time.
 func (a *Args) Time(t time.Time) { a.Add(a.at(0, t)) }
 

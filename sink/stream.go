@@ -13,8 +13,9 @@ import (
 type Status uint8
 
 const (
-	// Keep leaves it as it is. Where the Write had duplicates that were received
-	// at Stream.Again or before, it opens a stream that ended before that.
+	// Keep leaves it as it is. Where the Write had duplicates or dead letters that
+	// were received at Stream.Again or before, it opens a stream that ended before
+	// that.
 	Keep Status = iota
 	// Open opens it, whatever it was.
 	Open
@@ -30,7 +31,8 @@ const (
 // written again by a retry or a replay is no news, so it opens nothing by
 // itself. But if it was received after the stream ended, then either a client
 // sent it again, or the retry has just repeated the end that it came after: both
-// times the stream goes on.
+// times the stream goes on. So it is with a dead letter, which may be replayed when
+// its stream has long ended: it takes its place among the messages before the end.
 type Stream struct {
 	ID       string
 	Fresh    int64     // messages that were not stored before
@@ -43,18 +45,32 @@ type Stream struct {
 	Reason  engine.EndReason
 	Final   *engine.Message // the Done, where there was one
 	EndedAt time.Time       // when the Done or Disconnect was received
-	Again   time.Time       // when the last duplicate was received, where Status is Keep
+	Again   time.Time       // when the last duplicate or dead letter was received, where Status is Keep
 	Batch   int             // the index of the last batch with an End
 }
 
 // Changed gives the streams whose rows are to be written. It opens those that no
 // more than a duplicate opens again, with the query reopen, by the id and the time
-// at or before which they ended. Streams is used up by it.
-func (g *Group) Changed(ctx context.Context, c *Conn, args *Args, reopen string) ([]Stream, error) {
+// at or before which they ended. To those that ended after a dead letter it adds
+// that with the query add, whose arguments are the messages, the first and last
+// number, and the first and last time, each of these four twice, the id, and the
+// time after which they ended. Streams is used up by it.
+func (g *Group) Changed(ctx context.Context, c *Conn, args *Args, reopen, add string) ([]Stream, error) {
 	changed := g.Streams[:0]
 	for k := range g.Streams {
 		s := &g.Streams[k]
 		switch {
+		case s.Fresh > 0 && s.Status == Keep:
+			args.Reset()
+			args.late(s)
+			n, err := c.Exec(ctx, add, args.Values())
+			if err != nil {
+				return nil, fmt.Errorf("add to stream: %w", err)
+			}
+			if n == 0 {
+				s.Status = Open
+				changed = append(changed, *s)
+			}
 		case s.Fresh > 0 || s.Status != Keep:
 			changed = append(changed, *s)
 		case !s.Again.IsZero():
@@ -87,7 +103,7 @@ func (g *Group) Fold() {
 			if g.stored[g.first[i]+j] {
 				s.again(received)
 			} else {
-				s.add(m.Seq, received)
+				s.add(m.Seq, received, m.Replayed)
 			}
 		}
 		if b.End != "" {
@@ -97,7 +113,7 @@ func (g *Group) Fold() {
 	}
 }
 
-func (s *Stream) add(seq int64, received time.Time) {
+func (s *Stream) add(seq int64, received time.Time, replayed bool) {
 	if s.Fresh == 0 {
 		s.FirstSeq, s.LastSeq = seq, seq
 		s.FirstAt, s.LastAt = received, received
@@ -109,6 +125,10 @@ func (s *Stream) add(seq int64, received time.Time) {
 	}
 	if received.After(s.LastAt) {
 		s.LastAt = received
+	}
+	if replayed {
+		s.again(received)
+		return
 	}
 	s.Status = Open
 }

@@ -24,6 +24,7 @@ type queries struct {
 	selectMessages map[int]string
 	upsertStreams  map[int]string // nil: no rows of streams
 	reopenStream   string
+	addToEnded     string
 	selectRows     string
 	selectLastSeq  string
 }
@@ -54,6 +55,11 @@ func newQueries(messages, streams string) *queries {
 	}
 	q.reopenStream = "UPDATE " + quote(streams) + " SET status = 'open', ended_at = NULL, end_reason = NULL," +
 		" end_code = NULL, end_data = NULL WHERE id = ? AND status = 'done' AND ended_at <= ?"
+	q.addToEnded = "UPDATE " + quote(streams) + " SET messages = messages + ?," +
+		" first_seq = COALESCE(LEAST(first_seq, ?), ?), last_seq = COALESCE(GREATEST(last_seq, ?), ?)," +
+		" first_at = COALESCE(LEAST(first_at, CAST(? AS DATETIME(6))), ?)," +
+		" last_at = COALESCE(GREATEST(last_at, CAST(? AS DATETIME(6))), ?)" +
+		" WHERE id = ? AND status = 'done' AND ended_at > ?"
 	q.selectRows = "SELECT messages FROM " + quote(streams) + " WHERE id = ?"
 	return q
 }

@@ -14,7 +14,7 @@ func (w *writer) writeStreams(ctx context.Context) error {
 	if w.queries.upsertStreams == nil {
 		return nil
 	}
-	changed, err := w.group.Changed(ctx, w.conn, &w.args, w.queries.reopenStream)
+	changed, err := w.group.Changed(ctx, w.conn, &w.args, w.queries.reopenStream, w.queries.addToEnded)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,10 @@ var endRules = []rule{
 		says: "A later message for a stream that is done opens it again.",
 	},
 	{
+		name: "letter-after-the-end", applies: replays, check: letterAfterEnd,
+		says: "Replayed: a dead letter takes its place; it opens a stream only if it was received after the end.",
+	},
+	{
 		name: "end-in-the-middle", applies: streams, check: endWithin,
 		says: "Batches of one stream may be several, in order; End closes the join.",
 	},
@@ -166,6 +170,46 @@ func goesOn(ctx context.Context, t Target) error {
 	}
 	_, err := is(ctx, t, "a", done(1, 6, 5, 1))
 	return err
+}
+
+// letterAfterEnd replays messages that were refused: after the Write with the end,
+// and in the same.
+func letterAfterEnd(ctx context.Context, t Target) error {
+	letter := func(id string, k int) engine.Batch {
+		b := batch(id, k, k)
+		b.Messages[0].Replayed = true
+		return b
+	}
+	for _, writes := range [][][]engine.Batch{
+		{{ended(batch("a", 2, 3), 5, 7)}, {letter("a", 1)}, {letter("a", 4)}, {letter("a", 4)}},
+		{{ended(batch("b", 2, 3), 5, 7), letter("b", 1), letter("b", 4)}},
+		{{ended(engine.Batch{ID: "c"}, 5, 7)}, {letter("c", 1), letter("c", 4)}},
+	} {
+		for _, group := range writes {
+			if _, err := write(ctx, t, group...); err != nil {
+				return err
+			}
+		}
+	}
+	for id, stream := range map[string]Stream{"a": done(1, 4, 4, 7), "b": done(1, 4, 4, 7), "c": done(1, 4, 2, 7)} {
+		got, err := is(ctx, t, id, stream)
+		if err != nil {
+			return err
+		}
+		first, last := message(id, 1).Received, message(id, 4).Received
+		if !sameTime(got.FirstAt, first) || !sameTime(got.LastAt, last) {
+			return fmt.Errorf("FirstAt and LastAt are %v and %v, not %v and %v", got.FirstAt, got.LastAt, first, last)
+		}
+	}
+	for id, want := range map[string]Stream{"a": open(1, 8, 5), "new": open(8, 8, 1)} {
+		if _, err := write(ctx, t, letter(id, 8)); err != nil {
+			return err
+		}
+		if _, err := is(ctx, t, id, want); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func endWithin(ctx context.Context, t Target) error {

@@ -243,7 +243,9 @@ func (s *memory) count(m *engine.Message) {
 	}
 	stream.Messages++
 	s.streams[m.ID] = stream
-	s.reopen(m.ID)
+	if !m.Replayed || !stream.Done || !m.Received.Before(stream.EndedAt) || s.fault == "letters open" {
+		s.reopen(m.ID)
+	}
 }
 
 func (s *memory) reopen(id string) {

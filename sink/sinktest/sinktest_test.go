@@ -50,6 +50,7 @@ func TestFaults(t *testing.T) {
 		"disconnect wins":            "end-again",
 		"never opens again":          "goes-on-after-its-end",
 		"ended when written":         "ended",
+		"letters open":               "letter-after-the-end",
 		"replay opens nothing":       "replay",
 	} {
 		t.Run(strings.ReplaceAll(fault, " ", "-"), func(t *testing.T) {

@@ -43,13 +43,16 @@ var upsertStreams = func() map[int]string {
 const (
 	reopenStream = "UPDATE streams SET status = 'open', ended_at = NULL, end_reason = NULL, end_code = NULL," +
 		" end_data = NULL WHERE id = ? AND status = 'done' AND ended_at <= ?"
+	addToEnded = "UPDATE streams SET messages = messages + ?, first_seq = coalesce(min(first_seq, ?), ?)," +
+		" last_seq = coalesce(max(last_seq, ?), ?), first_at = coalesce(min(first_at, ?), ?)," +
+		" last_at = coalesce(max(last_at, ?), ?) WHERE id = ? AND status = 'done' AND ended_at > ?"
 	selectRows    = "SELECT messages FROM streams WHERE id = ?"
 	selectLastSeq = "SELECT seq FROM messages WHERE id = ? AND client = ? AND seq < ? ORDER BY seq DESC LIMIT 1"
 )
 
 // writeStreams writes the rows of the streams, each once.
 func (w *writer) writeStreams(ctx context.Context) error {
-	changed, err := w.group.Changed(ctx, w.conn, &w.args, reopenStream)
+	changed, err := w.group.Changed(ctx, w.conn, &w.args, reopenStream, addToEnded)
 	if err != nil {
 		return err
 	}
