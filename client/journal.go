@@ -7,7 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
+
+	"github.com/ingestd/ingestd/internal/filelock"
 )
 
 // journal is the File: a log of what was taken and what is settled. What is
@@ -65,16 +66,9 @@ func (j *journal) takeLock() error {
 	if err := os.MkdirAll(filepath.Dir(j.path), 0o750); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(j.path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := filelock.Take(j.path + ".lock")
 	if err != nil {
-		return err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return errors.New("it is in use by another client")
-		}
-		return err
+		return fmt.Errorf("it %w", err)
 	}
 	j.lock = f
 	return nil

@@ -125,7 +125,7 @@ func TestFileIsOneClients(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	c := offline(t, Options{File: path, Name: "one"})
 	if _, err := Dial(context.Background(), "ws://127.0.0.1:1/ws", Options{File: path, Offline: true}); err == nil ||
-		!strings.Contains(err.Error(), "in use by another client") {
+		!strings.Contains(err.Error(), "in use by another process: ") {
 		t.Errorf("a second client: %v", err)
 	}
 	crash(c)

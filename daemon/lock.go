@@ -3,11 +3,10 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
+
+	"github.com/ingestd/ingestd/internal/filelock"
 )
 
 // lockName is the file in the data directory that its daemon holds locked.
@@ -17,38 +16,21 @@ const lockName = "lock"
 var errInUse = errors.New("is in use by another ingestd")
 
 // lockDir makes the data directory, where it is missing, and locks it for this
-// process. The lock is gone with the process, however that ends; the file stays.
+// process.
 func lockDir(dir string) (release func() error, err error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make data_dir: %w", err)
 	}
-	path := filepath.Join(dir, lockName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := filelock.Take(filepath.Join(dir, lockName))
+	if used, is := errors.AsType[*filelock.InUseError](err); is {
+		holder := "process " + used.Holder
+		if used.Holder == "" {
+			holder = "it does not say which process"
+		}
+		return nil, fmt.Errorf("data_dir %s %w (%s)", dir, errInUse, holder)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock data_dir: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		defer func() { _ = f.Close() }()
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-		return nil, fmt.Errorf("data_dir %s %w (%s)", dir, errInUse, holder(f))
-	}
-	err = f.Truncate(0)
-	if err == nil {
-		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("write %s: %w", path, err), f.Close())
-	}
 	return f.Close, nil
-}
-
-// holder tells who holds a lock.
-func holder(f *os.File) string {
-	text, _ := io.ReadAll(io.LimitReader(f, 32))
-	if pid := strings.TrimSpace(string(text)); pid != "" {
-		return "process " + pid
-	}
-	return "it does not say which process"
 }
