@@ -66,7 +66,7 @@ func (j *journal) takeLock() error {
 	if err := os.MkdirAll(filepath.Dir(j.path), 0o750); err != nil {
 		return err
 	}
-	f, err := filelock.Take(j.path + ".lock")
+	f, err := filelock.Take(j.path+".lock", "")
 	if err != nil {
 		return fmt.Errorf("it %w", err)
 	}

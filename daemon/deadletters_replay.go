@@ -63,7 +63,7 @@ type lettersRun struct {
 
 // run marks the letters, sees to it that somebody sends them, and waits.
 func (r *lettersRun) run(ctx context.Context, filter deadletters.Filter) (err error) {
-	release, err := lockDir(r.cfg.DataDir)
+	release, err := r.lock(ctx)
 	switch {
 	case err == nil:
 		r.here = true
@@ -99,6 +99,32 @@ func (r *lettersRun) run(ctx context.Context, filter deadletters.Filter) (err er
 		return err // says more than that something is left
 	}
 	return told
+}
+
+// lock locks the data directory, unless a daemon has. Where that is another replay,
+// it waits for its turn: whoever only marked letters then would be left alone with
+// them. Who has just taken the lock may not have said yet what for: so it looks twice.
+func (r *lettersRun) lock(ctx context.Context) (release func() error, err error) {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for others := 0; ; {
+		release, err = lockDir(r.cfg.DataDir, asReplayer)
+		switch {
+		case !errors.Is(err, errInUse):
+			return release, err
+		case errors.Is(err, errReplaying):
+			others = 0
+		default:
+			if others++; others == 2 {
+				return nil, err
+			}
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("nothing was replayed: %w", ctx.Err())
+		}
+	}
 }
 
 // wait waits until every letter is stored or refused again, or nothing happens any

@@ -222,6 +222,40 @@ func TestReplayWithoutADaemon(t *testing.T) {
 	r.rows(64)
 }
 
+// Several replays without a daemon take turns.
+func TestReplaysTakeTurns(t *testing.T) {
+	r := startRefusing(t)
+	r.feed(48)
+	r.stop()
+	r.mend()
+	tx, err := r.db.BeginTx(t.Context(), nil) // keeps the first from its end until all have begun
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*process
+	for n := range 3 {
+		args := []string{"dead-letters", "replay", fmt.Sprint(n + 1), "--timeout=30s"}
+		all = append(all, start(t, r.dir, args...))
+	}
+	for text := ""; !strings.Contains(text, asReplayer); {
+		b, err := os.ReadFile(filepath.Join(r.dir, "ingest-data", lockName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = string(b)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
+		if status := p.wait(); status != 0 {
+			t.Errorf("exit status %d: %s", status, p.log())
+		}
+	}
+	r.cli(0, "21 dead letters: 21 stored", "replay")
+	r.rows(48)
+}
+
 // Nobody waits for ever: what is not stored in time stays marked, and is replayed
 // when that is possible.
 func TestReplayThatTakesLong(t *testing.T) {

@@ -31,7 +31,7 @@ type daemon struct {
 // fails, drains, and closes everything. No goroutine of its own is left then. The
 // error has an exit status.
 func (d *daemon) run(ctx context.Context) (err error) {
-	release, err := lockDir(d.cfg.DataDir)
+	release, err := lockDir(d.cfg.DataDir, asDaemon)
 	if err != nil {
 		return outside(err)
 	}

@@ -12,7 +12,7 @@ const lockName = "lock"
 
 // lock keeps everybody else out.
 func (d osDir) lock() (io.Closer, error) {
-	f, err := filelock.Take(d.path(lockName))
+	f, err := filelock.Take(d.path(lockName), "")
 	if err != nil {
 		return nil, fmt.Errorf("%s %w", d, err)
 	}
