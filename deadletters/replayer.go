@@ -19,8 +19,8 @@ const (
 	pollEvery         = time.Second
 )
 
-// recordTimeout is how long a replayer that has ended tries to write down what has
-// become of its letters.
+// recordTimeout is how long a replayer that drains tries to write down what has
+// become of some letters.
 const recordTimeout = 5 * time.Second
 
 // Replayer sends dead letters again that are marked in a [Store]. It is a
@@ -91,13 +91,17 @@ func (r *Replayer) Serve(ctx context.Context, router engine.Router) error {
 // drain waits until all that is under way has its outcome, and records it. What
 // cannot be recorded keeps its mark, and is replayed once more.
 func (r *Replayer) drain(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
-	defer cancel()
-	for r.waiting() {
-		<-r.heard
+	ctx = context.WithoutCancel(ctx)
+	record := func() {
+		ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+		defer cancel()
 		r.record(ctx)
 	}
-	r.record(ctx)
+	for r.waiting() { // that may take as long as the engine's drain
+		<-r.heard
+		record()
+	}
+	record()
 }
 
 // waiting tells whether the outcome of some letter has not been heard.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -443,4 +444,28 @@ func TestOutcomesAreRecordedLater(t *testing.T) {
 		t.Errorf("%d letters were routed", n)
 	}
 	total(t, s, 0)
+}
+
+// A drain may take long. What is stored at its end is recorded all the same.
+func TestOutcomesOfALongDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		many(t, s, 10)
+		request := mark(t, s, Filter{})
+		ctx, cancel := context.WithCancel(bg)
+		r := &stub{}
+		var work sync.WaitGroup
+		serve(t, &work, ctx, s, r)
+		eventually(t, "all are routed", func() bool { return len(r.routed()) == 10 })
+		cancel()
+		<-time.After(time.Minute) // no time at all, here
+		r.to.Settled(r.routed()[:5], engine.Result{}, nil)
+		<-time.After(time.Minute)
+		r.to.Settled(r.routed()[5:], engine.Result{}, nil)
+		work.Wait()
+		if o, err := s.Outcome(bg, request); o != (Outcome{Asked: 10, Stored: 10}) || err != nil {
+			t.Errorf("%+v, %v", o, err)
+		}
+		total(t, s, 0)
+	})
 }

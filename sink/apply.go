@@ -42,8 +42,8 @@ import (
 // [engine.Permanent] refuses one that the engine finds by halving; and
 // [engine.Blocked] waits for an operator. An error of the database counts as it
 // would in the sink: what does not fit a column is refused, a deadlock is tried
-// again at once, a missing table blocks. A panic is an error, and transient: the
-// messages are kept until the program is mended.
+// again at once, a missing table blocks. A panic or runtime.Goexit is an error,
+// and transient: the messages are kept until the program is mended.
 type Apply func(ctx context.Context, tx *sql.Tx, fresh []engine.Batch) error
 
 // Hook is an Apply, and what its database does to a transaction. What is nil or
@@ -138,12 +138,21 @@ func (n *nested) run(ctx context.Context, fresh []engine.Batch) (err error) {
 		n.returned.Store(true)
 		_ = tx.Rollback() // waits for its statements, and closes its rows
 	}()
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
+	// On a goroutine of its own: with runtime.Goexit, which is what a failing test
+	// calls, it would end the writer's.
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = errors.New("it has ended its goroutine")
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			}
+		}()
+		err = n.hook.Apply(ctx, tx, fresh)
 	}()
-	return n.hook.Apply(ctx, tx, fresh)
+	<-done
+	return err
 }
 
 // A position tells where a batch of news comes from.

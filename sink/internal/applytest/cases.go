@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"github.com/ingestd/ingestd/engine"
@@ -223,6 +224,14 @@ func panics(h *hooked) {
 			}
 		}
 	}
+	// So does a failing test of the hook's program.
+	h.is(h.fails(func(ctx context.Context, tx *sql.Tx, fresh []engine.Batch) error {
+		if err := h.db.add(ctx, tx, fresh); err != nil {
+			return err
+		}
+		runtime.Goexit()
+		return nil
+	}, Batch("a", 1, 3)), "transient")
 	h.write(Batch("a", 1, 3))
 	h.db.Exact(h, 3)
 }
