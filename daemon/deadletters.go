@@ -19,10 +19,10 @@ const lettersName = "dead-letters.db"
 
 // deadLettersCommand is the commands that look at what sinks refused.
 type deadLettersCommand struct {
-	List    lettersList    `cmd:"" help:"List them."`
-	Show    lettersShow    `cmd:"" help:"Show one, with its data."`
-	Replay  lettersReplay  `cmd:"" help:"Send them again, and wait for what becomes of them."`
-	Discard lettersDiscard `cmd:"" help:"Delete them for good."`
+	List    lettersList    `cmd:"" help:"List what the sink refused for good."`
+	Show    lettersShow    `cmd:"" help:"Show one dead letter, with its data."`
+	Replay  lettersReplay  `cmd:"" help:"Send dead letters again, and wait for what becomes of them."`
+	Discard lettersDiscard `cmd:"" help:"Delete dead letters for good."`
 }
 
 // Help implements kong's HelpProvider.

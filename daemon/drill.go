@@ -25,7 +25,7 @@ import (
 type drillCommand struct {
 	source `embed:""`
 
-	Kills    int           `default:"10" help:"End the daemon with kill -9 so many times."`
+	Kills    int           `default:"10" help:"End the daemon with kill -9 at least so many times."`
 	Duration time.Duration `help:"Go on for at least so long."`
 	Messages int64         `help:"Go on until at least so many messages are acked."`
 	Spool    bool          `help:"Turn the spool on, and ack what is in it."`
