@@ -104,6 +104,8 @@ func clientName(query string) (string, error) {
 // add starts a connection, in a drain only to close it.
 func (w *WebSocket) add(c *conn) {
 	c.room.L = &c.mu
+	c.sender = &sender{}
+	c.sender.conn.Store(c)
 	w.stats.accepted.Add(1)
 	c.logOpened()
 	w.mu.Lock()

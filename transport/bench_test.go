@@ -53,7 +53,7 @@ func BenchmarkMessageAndAck(b *testing.B) {
 				}
 				if len(h.ms) == 10 {
 					for j := range h.ms {
-						c.Settled(h.ms[j:j+1], engine.Result{}, nil)
+						c.settled(h.ms[j:j+1], engine.Result{}, nil)
 					}
 					h.ms = h.ms[:0]
 					c.mu.Lock()

@@ -44,6 +44,8 @@ type conn struct {
 	busy atomic.Bool // the run goroutine has a frame in hand and does not read
 	ping pinger      // the clock's
 
+	sender *sender // what the router has of it
+
 	mu      sync.Mutex
 	room    sync.Cond // answers were sent, controls settled, or everything ends
 	table   table
@@ -218,6 +220,7 @@ func (c *conn) end(code websocket.StatusCode, reason string, err error) {
 	streams := c.table.m
 	c.table.m = nil
 	c.mu.Unlock()
+	c.sender.conn.Store(nil)
 
 	if draining {
 		c.ws.forget(streams)

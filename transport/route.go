@@ -82,7 +82,7 @@ func (c *conn) accept(m *incoming, msg *engine.Message, d *decoder) bool {
 	if holds {
 		c.hold(s, msg.Kind)
 	}
-	err := c.ws.router.Route(c.ws.ctx, *msg, c)
+	err := c.ws.router.Route(c.ws.ctx, *msg, c.sender)
 	if err == nil {
 		if seedbug.Is("transport-ack-early") && m.seq != 0 {
 			c.mu.Lock()
@@ -203,7 +203,7 @@ func (c *conn) flushAll(template *engine.Message) bool {
 	var err error
 	for i, s := range streams {
 		msg.ID = s.id
-		if err = c.ws.router.Route(c.ws.ctx, msg, c); err != nil {
+		if err = c.ws.router.Route(c.ws.ctx, msg, c.sender); err != nil {
 			c.mu.Lock()
 			for _, s := range streams[i:] {
 				c.table.settle(s, 1)

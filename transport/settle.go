@@ -2,14 +2,34 @@ package transport
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/ingestd/ingestd/engine"
 )
 
-var _ engine.Producer = (*conn)(nil)
+// sender is a connection as the router knows it. The router keeps it for as long as
+// something of it is not settled, which may be days where there is a spool: so a
+// connection that is gone leaves nothing else behind.
+type sender struct{ conn atomic.Pointer[conn] }
 
-// Spooled acks ms at the level "spooled".
-func (c *conn) Spooled(ms []engine.Message) {
+var _ engine.Producer = (*sender)(nil)
+
+// Spooled tells the connection, while there is one.
+func (s *sender) Spooled(ms []engine.Message) {
+	if c := s.conn.Load(); c != nil {
+		c.spooled(ms)
+	}
+}
+
+// Settled tells the connection, while there is one.
+func (s *sender) Settled(ms []engine.Message, r engine.Result, err error) {
+	if c := s.conn.Load(); c != nil {
+		c.settled(ms, r, err)
+	}
+}
+
+// spooled acks ms at the level "spooled".
+func (c *conn) spooled(ms []engine.Message) {
 	if !c.ws.ackSpooled {
 		return
 	}
@@ -30,9 +50,9 @@ func (c *conn) Spooled(ms []engine.Message) {
 	}
 }
 
-// Settled acks ms at the level "stored", and gives the answers that waited for
+// settled acks ms at the level "stored", and gives the answers that waited for
 // them.
-func (c *conn) Settled(ms []engine.Message, r engine.Result, err error) {
+func (c *conn) settled(ms []engine.Message, r engine.Result, err error) {
 	if len(ms) == 0 {
 		return
 	}
