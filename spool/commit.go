@@ -26,6 +26,9 @@ var (
 	errGivenUp = errors.New("given up")
 )
 
+// spares is how many producers' memory the committer keeps for the next ones.
+const spares = 64
+
 // A committer writes what is pending to the log, syncs it, and tells the producers.
 type committer struct {
 	s       *Spool
@@ -33,6 +36,7 @@ type committer struct {
 	f       file
 	off     int64 // where the next record goes
 	touched []*producer
+	spare   [][]engine.Message // memory to tell producers with
 	warn    trouble
 	full    trouble
 }
@@ -160,8 +164,11 @@ func (c *committer) tell(b *buffer, told int, upto uint64) int {
 	for ; told < len(b.notes) && b.notes[told].position < upto; told++ {
 		n := &b.notes[told]
 		p := n.producer
-		if len(p.spooled) == 0 {
+		if p.spooled == nil {
 			c.touched = append(c.touched, p)
+			if last := len(c.spare) - 1; last >= 0 {
+				p.spooled, c.spare = c.spare[last], c.spare[:last]
+			}
 		}
 		id := b.records[n.id : n.id+int(n.idLen)]
 		p.spooled = append(p.spooled, engine.Message{
@@ -178,8 +185,11 @@ func (c *committer) tell(b *buffer, told int, upto uint64) int {
 		if len(p.spooled) > 0 {
 			p.to.Spooled(p.spooled)
 			clear(p.spooled)
-			p.spooled = p.spooled[:0]
 		}
+		if len(c.spare) < spares {
+			c.spare = append(c.spare, p.spooled[:0])
+		}
+		p.spooled = nil // it may have to wait for long, and there may be many like it
 	}
 	clear(c.touched)
 	c.touched = c.touched[:0]
