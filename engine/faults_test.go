@@ -295,8 +295,10 @@ func TestRefusalsInARowBlock(t *testing.T) {
 		s.fault = func(_ context.Context, batches []engine.Batch) (int, error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if refuse && len(batches) > 0 {
-				return 0, engine.Reject(0, 0, errors.New("column data is too small"))
+			for i, b := range batches {
+				if refuse && len(b.Messages) > 0 {
+					return 0, engine.Reject(i, 0, errors.New("column data is too small"))
+				}
 			}
 			return 0, nil
 		}
@@ -305,6 +307,12 @@ func TestRefusalsInARowBlock(t *testing.T) {
 			r.send(fmt.Sprint("id", i%10), fmt.Sprint(i))
 		}
 		time.Sleep(time.Hour)
+		// It takes the end of a stream, which is no message.
+		r.route(engine.Message{Kind: engine.Disconnect, ID: "elsewhere"})
+		synctest.Wait()
+		if s.ended["elsewhere"] == "" || r.Health().Blocked == nil {
+			t.Errorf("an end was stored as %q, blocked: %v", s.ended["elsewhere"], r.Health().Blocked)
+		}
 		if st := r.Stats(); st.Refused > 99 {
 			t.Errorf("%d were refused before the sink was taken to be at fault", st.Refused)
 		}

@@ -48,8 +48,13 @@ func (w *writer) store(spans []span) bool {
 			if w.finish(spans, results) > 0 {
 				w.engine.refusals.Store(0)
 			}
-			w.failures, w.tries, w.stored = 0, w.allowed, true
-			w.engine.health.stored(w.engine.log)
+			w.tries, w.stored = w.allowed, true
+			// The end of a stream is no message: a sink that takes that alone may
+			// refuse every message as before.
+			if w.engine.refusals.Load() < refusalsToBlock {
+				w.failures = 0
+				w.engine.health.stored(w.engine.log)
+			}
 			return true
 		case w.engine.writing.Err() != nil: // given up
 			w.tries, w.lastErr = 0, err
