@@ -147,7 +147,13 @@ func (c *drillCommand) drill(ctx context.Context, cfg *config, stderr io.Writer)
 	}
 	defer func() { err = errors.Join(err, tables.Close()) }()
 	if !c.Keep {
-		defer func() { err = errors.Join(err, tables.Drop(context.WithoutCancel(ctx))) }()
+		defer func() {
+			// The verdict stands without that.
+			if e := tables.Drop(context.WithoutCancel(ctx)); e != nil {
+				fmt.Fprintf(stderr, "drill: these are left, and need to be dropped: %s, %s, and their row of ingest_meta: %s\n",
+					place.Messages, place.Streams, hclx.Redact(e.Error(), cfg.secrets()...))
+			}
+		}()
 	}
 	log, err := os.Create(filepath.Join(dir, "ingestd.log"))
 	if err != nil {
