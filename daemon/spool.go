@@ -36,21 +36,23 @@ func (l *loader) checkAck(t transportConfig, b *hclx.Block) {
 // spoolConfig is how the spool in front of the engine e is made.
 func (c *config) spoolConfig(e *engine.Engine) spool.Config {
 	return spool.Config{
-		Dir:          filepath.Join(c.DataDir, "spool"),
-		Max:          c.Delivery.SpoolMax,
-		Numbers:      e.Numbers(),
-		Limits:       c.spoolLimits(),
-		DrainTimeout: c.ShutdownTimeout / 2,
+		Dir:     c.spoolDir(),
+		Max:     c.Delivery.SpoolMax,
+		Numbers: e.Numbers(),
+		Limits:  c.spoolLimits(),
 	}
 }
 
+func (c *config) spoolDir() string { return filepath.Join(c.DataDir, "spool") }
+
 // spoolLimits are those of the engine behind the spool, so that it is never asked
-// for more than it takes.
+// for more than it takes; and half of the time of a drain, whose rest is the engine's.
 func (c *config) spoolLimits() spool.Limits {
 	return spool.Limits{
 		MaxPending:     c.Router.MaxPending,
 		MaxStreams:     c.Router.MaxStreams,
 		RejectWhenFull: c.Router.WhenFull == whenFullReject,
+		DrainTimeout:   c.ShutdownTimeout / 2,
 	}
 }
 

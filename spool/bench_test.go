@@ -69,8 +69,8 @@ func (c *counter) Settled(ms []engine.Message, _ engine.Result, _ error) {
 func BenchmarkSpool(b *testing.B) {
 	hole := &sinkhole{queues: map[string]*queue{}}
 	s, err := Open(Config{
-		Dir: b.TempDir(), Max: 10 * engine.GiB, Numbers: numbers(), DrainTimeout: time.Minute,
-		Limits: Limits{MaxPending: 256 * engine.MiB, MaxStreams: 100_000},
+		Dir: b.TempDir(), Max: 10 * engine.GiB, Numbers: numbers(),
+		Limits: Limits{MaxPending: 256 * engine.MiB, MaxStreams: 100_000, DrainTimeout: time.Minute},
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -27,10 +27,6 @@ type Config struct {
 	// Limits can be changed by Update.
 	Limits
 
-	// DrainTimeout bounds, at the end, how long what is left is handed on. After
-	// it, next's run is ended. 0: it is ended at once.
-	DrainTimeout time.Duration
-
 	// Logger hears what an operator should know; nil: nobody does.
 	Logger hclog.Logger
 
@@ -38,8 +34,8 @@ type Config struct {
 	rewriteAt int64      // how large settled.log gets before it is written anew; 0: 1 MiB
 }
 
-// Limits are those of the Router that the spool hands on to, so that its Route never
-// waits for one stream alone.
+// Limits are what can be changed. The first ones are those of the Router that the
+// spool hands on to, so that its Route never waits for one stream alone.
 type Limits struct {
 	// MaxPending is what next holds, at most. A message counts len(Data) + 256
 	// bytes, and one stream may hold an eighth. A larger message is refused.
@@ -50,6 +46,10 @@ type Limits struct {
 
 	// RejectWhenFull makes Route return engine.ErrOverloaded where it would wait.
 	RejectWhenFull bool
+
+	// DrainTimeout bounds, at the end, how long what is left is handed on. After
+	// it, next's run is ended. 0: it is ended at once.
+	DrainTimeout time.Duration
 }
 
 // Next is what a spool hands on to: an engine.

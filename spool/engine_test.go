@@ -79,7 +79,7 @@ func TestEngineBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(Config{Dir: t.TempDir(), Max: 64 * engine.MiB, Numbers: e.Numbers(), DrainTimeout: 10 * time.Second, Limits: Limits{MaxPending: o.MaxPending, MaxStreams: o.MaxStreams}})
+	s, err := Open(Config{Dir: t.TempDir(), Max: 64 * engine.MiB, Numbers: e.Numbers(), Limits: Limits{MaxPending: o.MaxPending, MaxStreams: o.MaxStreams, DrainTimeout: 10 * time.Second}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -202,7 +202,7 @@ func TestSpoolFull(t *testing.T) {
 		if err := r.route(context.Background(), r.Spool, engine.Message{ID: "0", Kind: engine.Flush}); err != nil {
 			t.Errorf("a control message waits: %v", err)
 		}
-		r.Update(Limits{MaxPending: 256 * engine.MiB, MaxStreams: 1000, RejectWhenFull: true})
+		r.Update(Limits{MaxPending: 256 * engine.MiB, MaxStreams: 1000, RejectWhenFull: true, DrainTimeout: time.Second})
 		if err := r.try("more", "x"); !errors.Is(err, engine.ErrOverloaded) {
 			t.Errorf("Route: %v", err)
 		}

@@ -252,7 +252,7 @@ func TestNextRefuses(t *testing.T) {
 			t.Errorf("health: %+v", h)
 		}
 		time.Sleep(2 * time.Hour)
-		r.Update(Limits{MaxPending: engine.MiB, MaxStreams: 10})
+		r.Update(Limits{MaxPending: engine.MiB, MaxStreams: 10, DrainTimeout: time.Second})
 		synctest.Wait()
 		if got := next.of("large"); len(got) != 2 || got[1] != "small" {
 			t.Errorf("%d messages of the stream come then", len(got))
@@ -262,6 +262,27 @@ func TestNextRefuses(t *testing.T) {
 		}
 		if err := r.end(true); err != nil {
 			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// TestDrainTimeout is about how long a drain takes, where next takes nothing.
+func TestDrainTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := newHeld()
+		next.refuse = func(*engine.Message) error { return engine.ErrTooManyStreams }
+		r := start(t, newCrashFS(), next, func(c *Config) { c.DrainTimeout = time.Hour })
+		r.send("a", "x")
+		synctest.Wait()
+		limits := *r.limits.Load()
+		limits.DrainTimeout = 5 * time.Second
+		r.Update(limits)
+		began := time.Now()
+		if err := r.end(true); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if took := time.Since(began); took != limits.DrainTimeout {
+			t.Errorf("it took %v", took)
 		}
 	})
 }

@@ -48,8 +48,8 @@ func config(fs *crashFS) Config {
 		fs.numbers = numbers()
 	}
 	return Config{
-		Max: engine.MiB, Numbers: fs.numbers, DrainTimeout: time.Second, fs: fs,
-		Limits: Limits{MaxPending: 256 * engine.MiB, MaxStreams: 1000},
+		Max: engine.MiB, Numbers: fs.numbers, fs: fs,
+		Limits: Limits{MaxPending: 256 * engine.MiB, MaxStreams: 1000, DrainTimeout: time.Second},
 	}
 }
 

@@ -99,8 +99,8 @@ func TestSchedules(t *testing.T) {
 func (w *world) live(l life, last bool) {
 	w.fs.crashAt = l.crashAt
 	s, err := Open(Config{
-		Max: engine.MiB, Numbers: w.numbers, DrainTimeout: time.Second,
-		Limits: Limits{MaxPending: max(l.share, 512*engine.KiB), MaxStreams: 100}, fs: w.fs, rewriteAt: 100,
+		Max: engine.MiB, Numbers: w.numbers,
+		Limits: Limits{MaxPending: max(l.share, 512*engine.KiB), MaxStreams: 100, DrainTimeout: time.Second}, fs: w.fs, rewriteAt: 100,
 	})
 	if err != nil {
 		if !w.fs.crashed() {

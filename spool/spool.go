@@ -27,7 +27,6 @@ type Spool struct {
 	segmentSize int64
 	numbers     *engine.Numbers
 	limits      atomic.Pointer[Limits]
-	drain       time.Duration
 	begin       uint64 // the first position of this run
 	found       found  // when it was opened
 
@@ -74,7 +73,7 @@ func Open(c Config) (*Spool, error) {
 		return nil, err
 	}
 	s := &Spool{
-		log: c.Logger, fs: c.fs, max: c.Max, numbers: c.Numbers, drain: c.DrainTimeout,
+		log: c.Logger, fs: c.fs, max: c.Max, numbers: c.Numbers,
 		segmentSize:   int64(min(maxSegment, c.Max/8)),
 		started:       make(chan struct{}),
 		closing:       make(chan struct{}),
@@ -193,7 +192,7 @@ func (s *Spool) closeFiles() (err error) {
 
 // Run runs next, writes what Route accepts to disk, and hands on to next what is
 // there, until ctx ends. Then it drains: it accepts no more, syncs what is pending,
-// hands on all that is left, for Config.DrainTimeout at most, ends next's run, and
+// hands on all that is left, for Limits.DrainTimeout at most, ends next's run, and
 // closes the files; no goroutine of the spool is left then. What was not handed on,
 // or not stored by next in time, stays on disk for the next run: its producers hear
 // engine.ErrUndelivered.
@@ -228,7 +227,7 @@ func (s *Spool) Run(ctx context.Context, next Next) error {
 		stopFeeding()
 	}
 	s.refuse()
-	timer := time.AfterFunc(s.drain, stopFeeding)
+	timer := time.AfterFunc(s.limits.Load().DrainTimeout, stopFeeding)
 	committing.Wait()
 	feeders.Wait()
 	timer.Stop()

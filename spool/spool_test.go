@@ -17,7 +17,7 @@ import (
 
 // TestConfig reports every mistake at once.
 func TestConfig(t *testing.T) {
-	_, err := Open(Config{DrainTimeout: -1})
+	_, err := Open(Config{Limits: Limits{DrainTimeout: -1}})
 	for _, option := range []string{"spool_dir", "spool_max", "shutdown_timeout", "max_pending", "max_streams", "numbers"} {
 		if err == nil || !strings.Contains(err.Error(), option) {
 			t.Errorf("the error does not name %s: %v", option, err)
