@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
 	"github.com/ingestd/ingestd/engine"
@@ -62,18 +63,21 @@ type lateSink struct {
 	name string
 	open func(context.Context) (Sink, error)
 
-	mu   sync.Mutex
-	sink Sink
+	opening sync.Mutex // one at a time tries, which may take as long as the network does
+	sink    atomic.Pointer[Sink]
 }
 
 var _ Sink = (*lateSink)(nil)
 
 // get opens the sink, unless that was done.
 func (s *lateSink) get(ctx context.Context) (Sink, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sink != nil {
-		return s.sink, nil
+	if sink := s.sink.Load(); sink != nil {
+		return *sink, nil
+	}
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if sink := s.sink.Load(); sink != nil {
+		return *sink, nil
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -82,7 +86,7 @@ func (s *lateSink) get(ctx context.Context) (Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open sink %s: %w", s.name, err)
 	}
-	s.sink = sink
+	s.sink.Store(&sink)
 	return sink, nil
 }
 
@@ -96,22 +100,21 @@ func (s *lateSink) Write(ctx context.Context, batches []engine.Batch) ([]engine.
 }
 
 func (s *lateSink) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sink == nil {
-		return nil
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if sink := s.sink.Load(); sink != nil {
+		return (*sink).Close()
 	}
-	return s.sink.Close()
+	return nil
 }
 
-// String says where the sink writes, or which it is while it is not open.
+// String says where the sink writes, or which it is while it is not open. It waits
+// for nothing.
 func (s *lateSink) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sink == nil {
-		return s.name
+	if sink := s.sink.Load(); sink != nil {
+		return (*sink).String()
 	}
-	return s.sink.String()
+	return s.name
 }
 
 // waits tells whether a sink that could not be opened is worth waiting for: it is
