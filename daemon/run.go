@@ -36,8 +36,12 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return outside(err)
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	if err := d.keepSpool(); err != nil {
+		return outside(err)
+	}
 	d.current.Store(d.cfg)
 	d.noteFiles()
+	d.noteUndelivered()
 
 	p, err := d.open(ctx)
 	if err != nil {

@@ -145,6 +145,28 @@ func files(t *testing.T, dir, pattern string) []string {
 	return found
 }
 
+// What is left in the spool is not forgotten where it is turned off: it stays in use
+// until it is empty.
+func TestSpoolIsTurnedOff(t *testing.T) {
+	dir := t.TempDir()
+	s := sqliteStore(t, dir)
+	c := newCrew("off", 4, ids(10))
+	d := start(t, dir, append([]string{"--set=router.batch_wait=1h", "--set=router.batch_size=1000"}, spooled...)...)
+	c.board(d)
+	c.send(t, 100)
+	d.kill()
+	d = start(t, dir)
+	d.says("messages are left in the spool: it stays in use")
+	d.stop()
+	c.run.judge(s.rows(), c.promised(), c.attempted()).fine(t, 400)
+	d = start(t, dir)
+	if ready := d.readyz(); strings.Contains(ready, "spool") {
+		t.Errorf("readyz: %s", ready)
+	}
+	d.stop()
+	d.quiet()
+}
+
 // A second daemon does not touch the spool of the first.
 func TestSpoolIsLocked(t *testing.T) {
 	dir := t.TempDir()

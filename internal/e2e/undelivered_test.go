@@ -75,6 +75,7 @@ func TestTermInOutage(t *testing.T) {
 	// The file is given back, twice: all that was accepted is stored, once, in its
 	// place.
 	d = start(t, dir, s.args...)
+	d.says("messages of an earlier shutdown are not stored")
 	path, err := plain()
 	must(t, err)
 	for range 2 {
@@ -104,12 +105,16 @@ func (d *daemon) undelivered(dir string) (rows []row) {
 			ID, Client string
 			Seq        int64
 			Data       json.RawMessage
+			DataBase64 []byte `json:"data_base64"` // where it spans lines
 		}
 		err := decoder.Decode(&m)
 		if errors.Is(err, io.EOF) {
 			return rows
 		}
 		must(d.t, err)
+		if len(m.DataBase64) > 0 {
+			m.Data = m.DataBase64
+		}
 		rows = append(rows, row{m.ID, m.Seq, m.Client, string(m.Data)})
 	}
 }
