@@ -47,6 +47,11 @@ func (d *daemon) statusOf(ctx context.Context, p *parts) func() status {
 		j.engine(health, fmt.Sprintf("%s live, %s pending, %s of %s", count(stats.Streams, "stream"),
 			count(int(stats.Pending), "message"), human(engine.Size(stats.PendingBytes)), human(current.Router.MaxPending)))
 		j.sink(health, "sink."+d.cfg.sink.name, p.sink.String(), p.spool != nil)
+		if health.Draining {
+			j.add("dead_letters", "draining")
+		} else {
+			j.letters(p.letters.Count(ctx))
+		}
 		for _, t := range p.transports {
 			state := "ok"
 			if health.Draining {
@@ -121,6 +126,19 @@ func (j *judge) sink(h engine.Health, name, detail string, spooled bool) {
 		j.add(name, "failing", detail+": "+h.Failing.Error())
 	default:
 		j.add(name, "ok", detail)
+	}
+}
+
+// letters tells how many dead letters there are, which is no reason to take no more
+// messages.
+func (j *judge) letters(n int64, err error) {
+	switch {
+	case err != nil:
+		j.add("dead_letters", "failing", err.Error())
+	case n == 0:
+		j.add("dead_letters", "ok", "none")
+	default:
+		j.add("dead_letters", "ok", count(int(n), "letter")+`: see "ingestd dead-letters list"`)
 	}
 }
 

@@ -143,7 +143,7 @@ func TestReadyz(t *testing.T) {
 	url := p.admin.url()
 
 	code, body := get(t, url+"/readyz", "")
-	want := "ready\nengine: ok: 0 streams live, 0 messages pending, 0 B of 256 MiB\nsink.test: ok: test\ntransport.test: ok: test:\n"
+	want := "ready\nengine: ok: 0 streams live, 0 messages pending, 0 B of 256 MiB\nsink.test: ok: test\ndead_letters: ok: none\ntransport.test: ok: test:\n"
 	if code != http.StatusOK || body != want {
 		t.Errorf("got %d %s\nwanted %s", code, body, want)
 	}

@@ -228,7 +228,7 @@ func (n *Numbers) keepReserving(clock *clock, log hclog.Logger, stop <-chan stru
 // replaceFile puts a new file in the place of an old one, durably and at once.
 func replaceFile(path string, content []byte) error {
 	tmp := path + ".tmp"
-	f, err := os.Create(tmp)
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
