@@ -237,9 +237,11 @@ func (c *committer) pause(d time.Duration) error {
 }
 
 // begin makes a segment with room for a record of that length, and waits until that
-// can be done.
+// can be done. At the end it tries once more, since then the spool may grow beyond its
+// largest size.
 func (c *committer) begin(first uint64, length int64) error {
 	least := segmentHeadLen + length + sealLen
+	var ended error
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
 		err := c.make(first, least)
 		switch {
@@ -249,15 +251,15 @@ func (c *committer) begin(first uint64, length int64) error {
 			return nil
 		case c.s.failure() != nil:
 			return err
+		case ended != nil:
+			return ended
 		case errors.Is(err, errFull):
 			c.full.note(c.s.log, "the spool is full: senders wait", err)
 			wait = retryMax // freed tells
 		default:
 			c.warn.note(c.s.log, "a segment cannot be made: trying again", err)
 		}
-		if err := c.pause(wait); err != nil {
-			return err
-		}
+		ended = c.pause(wait)
 	}
 }
 

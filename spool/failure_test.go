@@ -95,6 +95,8 @@ func TestDiskFullAtTheEnd(t *testing.T) {
 				t.Errorf("Run: %v; %d messages are left", err, r.left())
 			case !stored && (err == nil || !strings.Contains(err.Error(), "10 messages could neither") || r.left() != 10):
 				t.Errorf("Run: %v; %d messages are left", err, r.left())
+			case r.Stats().Pending != 0:
+				t.Errorf("what is lost is pending: %+v", r.Stats())
 			}
 			if r.told() != 0 {
 				t.Errorf("%d messages were spooled", r.told())
@@ -219,6 +221,33 @@ func TestSpoolFull(t *testing.T) {
 		}
 		if st := r.Stats(); st.Pending != 0 {
 			t.Errorf("stats: %+v", st)
+		}
+	})
+}
+
+// TestDrainOfAFullSpool keeps on disk what was accepted and had no room there: senders
+// that hear no acks would never learn that it was lost. While they only wait for
+// their acks, and no Route waits, the spool says that it is full, too.
+func TestDrainOfAFullSpool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCrashFS(), newHeld(), nil)
+		for i := range 150 {
+			r.send(fmt.Sprint("stream", i%3), fmt.Sprintf("%d %s", i, strings.Repeat("x", 10_000)))
+		}
+		synctest.Wait()
+		began := time.Now()
+		time.Sleep(time.Minute + retryMax/2) // it waits, and does not try just now
+		if h := r.Health(); !h.FullSince.Equal(began) || h.Waiting != nil {
+			t.Errorf("health, full since %v: %+v", began, h)
+		}
+		if err := r.end(true); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if st := r.Stats(); st.Pending != 150 {
+			t.Errorf("stats: %+v", st)
+		}
+		if got, st := r.fs.found(t, nil); len(got) != 150 || st.Replayed != 150 {
+			t.Errorf("of 150 messages %d are found: %+v", len(got), st)
 		}
 	})
 }

@@ -146,6 +146,13 @@ func (j *journal) extent(s *segment) (end int64, next uint64, sealed bool) {
 	return s.end, s.next, s.sealed
 }
 
+// giveUp notes that n reports are lost: they are not pending.
+func (j *journal) giveUp(n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.settledReports += int64(n)
+}
+
 // finish notes that nothing is added any more.
 func (j *journal) finish() {
 	j.mu.Lock()

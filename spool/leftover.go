@@ -11,14 +11,15 @@ var unknown = engine.Result{Rows: -1, LastSeq: -1}
 
 // tellLeft tells the producers that still wait for messages of this run that these
 // were not stored: they stay on disk. lost says how many do not, since they could
-// not be written. Nothing else runs any more.
+// not be written; they are not pending any more. Nothing else runs now.
 func (s *Spool) tellLeft() (lost, err error) {
 	gone := 0
 	for _, seg := range s.journal.segs {
 		if seg.mem != nil {
-			gone += seg.records - seg.settled
+			gone += seg.reportsLeft()
 		}
 	}
+	s.journal.giveUp(gone)
 	if gone > 0 {
 		lost = fmt.Errorf("%d messages could neither be written to the spool nor stored", gone)
 	}

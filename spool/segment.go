@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/ingestd/ingestd/engine"
 )
 
 // The header of a segment is written twice, so that damage to one does no harm:
@@ -144,6 +146,18 @@ func (s *segment) settle(position uint64) bool {
 	s.bits[i/64] |= 1 << (i % 64)
 	s.settled++
 	return true
+}
+
+// reportsLeft counts the reports that are not settled in a segment in memory.
+func (s *segment) reportsLeft() (n int) {
+	position := s.first
+	for at := 0; at < len(s.mem); at += int(firstRecord(s.mem[at:])) {
+		if engine.Kind(s.mem[at+headerLen]) == engine.Report && !s.isSettled(position) {
+			n++
+		}
+		position++
+	}
+	return n
 }
 
 // done tells whether nothing of s is needed any more.

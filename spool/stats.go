@@ -28,7 +28,7 @@ type Health struct {
 	Failed    error     // not nil: a sync failed; nothing is accepted, nor told to be spooled, any more
 	Waiting   error     // not nil: the disk refuses writes, which are tried again
 	Refused   error     // not nil: next refuses an accepted message; its stream waits for other limits
-	FullSince time.Time // not zero: since when Route has had to make senders wait, or turn them away
+	FullSince time.Time // not zero: since when there has been no room on disk, or Route has had to make senders wait, or turn them away
 }
 
 // Stats gives the counters and gauges.
@@ -58,6 +58,9 @@ func (s *Spool) Health() Health {
 	s.mu.Lock()
 	h := Health{Draining: s.closed, Failed: s.failed, FullSince: s.fullSince}
 	s.mu.Unlock()
+	if full := s.committer.full.began(); h.FullSince.IsZero() || !full.IsZero() && full.Before(h.FullSince) {
+		h.FullSince = full
+	}
 	for _, t := range []*trouble{&s.committer.warn, &s.keeper.warn, &s.feeder.warn} {
 		if err := t.current(); err != nil && h.Waiting == nil {
 			h.Waiting = err

@@ -13,6 +13,7 @@ type trouble struct {
 	mu       sync.Mutex
 	err      error
 	failures int
+	since    time.Time // of the first one
 	logged   time.Time
 }
 
@@ -21,7 +22,11 @@ func (t *trouble) note(log hclog.Logger, msg string, err error) {
 	defer t.mu.Unlock()
 	t.err = err
 	t.failures++
-	if now := time.Now(); t.failures == 1 || now.Sub(t.logged) >= time.Minute {
+	now := time.Now()
+	if t.failures == 1 {
+		t.since = now
+	}
+	if t.failures == 1 || now.Sub(t.logged) >= time.Minute {
 		log.Warn(msg, "error", err, "failures", t.failures)
 		t.logged = now
 	}
@@ -33,7 +38,14 @@ func (t *trouble) over(log hclog.Logger, msg string) {
 	if t.failures > 0 {
 		log.Info(msg, "failures", t.failures)
 	}
-	t.err, t.failures = nil, 0
+	t.err, t.failures, t.since = nil, 0, time.Time{}
+}
+
+// began is when it did; zero: there is none.
+func (t *trouble) began() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.since
 }
 
 func (t *trouble) current() error {
