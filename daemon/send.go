@@ -25,6 +25,8 @@ type sendCommand struct {
 	IDs      int      `name:"ids" default:"100" placeholder:"N" help:"Of how many ids those are."`
 	Size     int      `default:"150" placeholder:"BYTES" help:"How large their payloads are."`
 
+	Timeout time.Duration `placeholder:"DURATION" help:"Give up after so long, as SIGINT does. Otherwise it goes on until all is acked."`
+
 	stdin io.Reader     // nil: the process's
 	grace time.Duration // how long acks are waited for after a signal; 0: lastWait
 }
@@ -37,7 +39,7 @@ func (*sendCommand) Help() string {
 	return "The input is JSON, as the daemon takes it: messages one after the other, one a line or not, or in " +
 		"arrays; a number that a message has is kept. Files of undelivered messages are recognised, and brought " +
 		"back to the daemon that wrote them, with the numbers that they have. It waits until everything is acked, " +
-		"over lost connections too; SIGINT stops that. Exit status: 0 all is stored, 1 something was refused, " +
+		"over lost connections too; SIGINT and --timeout stop that. Exit status: 0 all is stored, 1 something was refused, " +
 		"not acked or not read, 2 the input is not JSON or the command line is wrong, 3 the daemon cannot be reached."
 }
 
@@ -66,6 +68,8 @@ func (c *sendCommand) check() error {
 		return fmt.Errorf("--generate must be positive, not %d", c.Generate)
 	case c.Generate > 0 && len(c.Files) > 0:
 		return errors.New("--generate makes messages up: it reads no files")
+	case c.Timeout < 0:
+		return fmt.Errorf("--timeout must be positive, not %v", c.Timeout)
 	case c.IDs < 1:
 		return fmt.Errorf("--ids must be at least 1, not %d", c.IDs)
 	case c.Size < 0:
@@ -82,6 +86,11 @@ func (c *sendCommand) check() error {
 // send connects, sends everything and waits for the answers. ctx ends with a
 // signal.
 func (c *sendCommand) send(ctx context.Context, stderr io.Writer) error {
+	if c.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+	}
 	s := &sending{show: newDisplay(stderr, c.Generate)}
 	log := hclog.New(&hclog.LoggerOptions{Output: s.show, Level: hclog.Warn, DisableTime: true})
 	var err error

@@ -204,6 +204,17 @@ func TestSendInterruptedWithAllAcked(t *testing.T) {
 	}
 }
 
+// Nothing is stored, and nobody is there to interrupt it.
+func TestSendTimeout(t *testing.T) {
+	url := startDaemon(t, func(context.Context, []engine.Batch) error { return fmt.Errorf("away") })
+	status, stderr := sendWith(t, context.Background(), strings.NewReader(`{"id":"a","seq":3}`), "--url="+url, "--timeout=2s")
+	got := took.ReplaceAllString(stderr, "T s, R a second")
+	const want = "not acked: id a: 1, seq 3 to 3\nsent 1, acked 0, refused 0, not acked 1: T s, R a second\n"
+	if status != exitFailed || !strings.HasSuffix(got, want) {
+		t.Errorf("status %d:\n%swant\n%s", status, got, want)
+	}
+}
+
 func TestSendWithoutDaemon(t *testing.T) {
 	status, stderr := sendWith(t, context.Background(), strings.NewReader(""), "--url=ws://127.0.0.1:1/ws")
 	if status != exitOutside || stderr != "connect to ws://127.0.0.1:1/ws: dial tcp 127.0.0.1:1: connect: connection refused\n" {
