@@ -41,7 +41,7 @@ func (d *daemon) statusOf(ctx context.Context, p *parts) func() status {
 			h := p.spool.Health()
 			h.Draining = h.Draining || ctx.Err() != nil
 			j.spool(h, p.spool.Stats(), current.Delivery.SpoolMax)
-			health.FullSince = time.Time{} // then it waits on disk
+			health = behindSpool(health)
 		}
 		health.Draining = health.Draining || ctx.Err() != nil
 		j.engine(health, fmt.Sprintf("%s live, %s pending, %s of %s", count(stats.Streams, "stream"),
@@ -61,6 +61,15 @@ func (d *daemon) statusOf(ctx context.Context, p *parts) func() status {
 		}
 		return j.status(d.cfg.secrets()...)
 	}
+}
+
+// behindSpool is the health of an engine for which the spool waits, and no sender:
+// unless there are no numbers, which the spool itself needs.
+func behindSpool(h engine.Health) engine.Health {
+	if h.Numbers == nil {
+		h.FullSince = time.Time{}
+	}
+	return h
 }
 
 // judge tells from the health of the parts whether messages would be taken.

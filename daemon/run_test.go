@@ -239,6 +239,8 @@ func TestJudgeWithASpool(t *testing.T) {
 		{"the sink is blocked", spool.Health{}, engine.Health{Blocked: some}, true, "ok blocked"},
 		{"full for a moment", spool.Health{FullSince: now.Add(-fullFor + 1)}, engine.Health{}, true, "full ok"},
 		{"full for long", spool.Health{FullSince: now.Add(-fullFor)}, engine.Health{}, false, "full ok"},
+		{"the engine is full", spool.Health{}, engine.Health{FullSince: now.Add(-fullFor)}, true, "ok ok"},
+		{"no numbers", spool.Health{}, engine.Health{FullSince: now.Add(-fullFor), Numbers: some}, false, "ok ok failing"},
 		{"the disk is full", spool.Health{Waiting: some}, engine.Health{}, false, "failing ok"},
 		{"a message waits for other limits", spool.Health{Refused: some}, engine.Health{}, true, "failing ok"},
 		{"failed", spool.Health{Failed: some}, engine.Health{}, false, "failed ok"},
@@ -247,11 +249,13 @@ func TestJudgeWithASpool(t *testing.T) {
 		j := judge{now: now}
 		j.spool(c.spool, spool.Stats{}, engine.GiB)
 		j.sink(c.engine, "sink.test", "test", true)
-		if c.engine.Draining {
-			j.engine(c.engine, "")
-		}
+		j.engine(behindSpool(c.engine), "")
 		s := j.status()
-		if states := s.Parts[0].State + " " + s.Parts[1].State; s.Ready != c.ready || states != c.states || s.Ready == (s.Reason != "") {
+		states := s.Parts[0].State + " " + s.Parts[1].State
+		if last := s.Parts[2].State; last != "ok" && last != "draining" {
+			states += " " + last
+		}
+		if s.Ready != c.ready || states != c.states || s.Ready == (s.Reason != "") {
 			t.Errorf("%s: %+v", c.name, s)
 		}
 	}
