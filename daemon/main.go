@@ -105,7 +105,10 @@ func dispatch(args []string, stdout, stderr io.Writer, opts ...Option) error {
 	if err != nil {
 		hint := "ingestd --help"
 		if err, is := errors.AsType[*kong.ParseError](err); is && err.Context != nil && err.Context.Selected() != nil {
-			hint = strings.TrimSpace(err.Context.Selected().FullPath()) + " --help"
+			path := strings.Fields(err.Context.Selected().FullPath())
+			if strings.HasPrefix(args[0], "-") || slices.Contains(path, args[0]) { // not where it was taken for an argument of run
+				hint = strings.Join(path, " ") + " --help"
+			}
 		}
 		return wrong(fmt.Errorf("%w\nRun %q to see what there is", err, hint))
 	}
