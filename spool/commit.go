@@ -259,6 +259,8 @@ func (c *committer) begin(first uint64, length int64) error {
 		default:
 			c.warn.note(c.s.log, "a segment cannot be made: trying again", err)
 		}
+		c.s.feeder.noRoom.Store(true)
+		poke(c.s.feeder.wake)
 		ended = c.pause(wait)
 	}
 }

@@ -252,6 +252,33 @@ func TestDrainOfAFullSpool(t *testing.T) {
 	})
 }
 
+// TestFullSpoolDoesNotLinger has next store what it holds as soon as there is no room
+// on disk for more: it might wait for its linger, and the senders with it. It is not
+// told so twice.
+func TestFullSpoolDoesNotLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := newHeld()
+		r := start(t, newCrashFS(), next, nil)
+		for i := range 150 {
+			r.send(fmt.Sprint("stream", i%3), fmt.Sprintf("%d %s", i, strings.Repeat("x", 10_000)))
+		}
+		time.Sleep(time.Minute)
+		for i := range 3 {
+			if n := next.flushes(fmt.Sprint("stream", i)); n != 1 {
+				t.Errorf("stream %d is flushed %d times", i, n)
+			}
+		}
+		next.settleAll()
+		time.Sleep(time.Minute)
+		if st := r.Stats(); st.Pending != 0 {
+			t.Errorf("stats: %+v", st)
+		}
+		if err := r.end(true); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
 // TestMarksFull cannot save what is settled, since the disk is full of segments: the
 // oldest are deleted nevertheless, so that there is room again.
 func TestMarksFull(t *testing.T) {

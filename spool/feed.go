@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/ingestd/ingestd/engine"
@@ -24,7 +25,8 @@ type feeder struct {
 	active bool   // one is under way
 	some   bool   // it has handed on something
 	decode decoder
-	who    *producer // of the last record
+	who    *producer   // of the last record
+	noRoom atomic.Bool // the committer waits for a segment to be deleted
 
 	warn    trouble
 	refused trouble
@@ -42,6 +44,9 @@ func (f *feeder) run(ctx context.Context) {
 	defer f.main.close()
 	defer f.sweep.close()
 	for {
+		if f.noRoom.Swap(false) {
+			f.flushAll(ctx)
+		}
 		last := f.s.journal.completed() // asked for before it is looked at
 		swept, err := f.sweepOn(ctx)
 		fed := false
@@ -224,6 +229,14 @@ func (f *feeder) take(ctx context.Context, rec *frame, at *cursor, sweep bool) e
 	return errStop
 }
 
+// flushAll makes next store all that it has: while there is no room on disk nothing
+// waits for the linger.
+func (f *feeder) flushAll(ctx context.Context) {
+	for _, fl := range f.s.flows.flushable() {
+		f.flush(ctx, fl)
+	}
+}
+
 // flush makes next store what it has of a stream that was parked: it has no more room
 // for what would fill its batch, and must not wait for the linger.
 func (f *feeder) flush(ctx context.Context, fl *flow) {
@@ -231,6 +244,7 @@ func (f *feeder) flush(ctx context.Context, fl *flow) {
 	if err := f.next.Route(ctx, m, f.s.producers.nobody); err != nil {
 		f.s.flows.mu.Lock()
 		defer f.s.flows.mu.Unlock()
+		fl.flushing = false
 		f.s.flows.end(fl, 1, overhead)
 	}
 }

@@ -28,6 +28,8 @@ type flow struct {
 	joined bool  // the sweep under way hands its records on
 	missed uint64
 
+	flushing bool // next was told to store what it has
+
 	idle       bool
 	prev, next *flow // in the list of idle ones
 }
@@ -146,11 +148,13 @@ func (t *flows) settled(ms []engine.Message) (wake bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, j := 0, 0; i < len(ms); i = j {
-		c := int64(0)
+		c, flushed := int64(0), false
 		for j = i; j < len(ms) && ms[j].ID == ms[i].ID; j++ {
 			c += cost(&ms[j])
+			flushed = flushed || ms[j].Kind == engine.Flush && ms[j].Pos == 0
 		}
 		if f := t.of[ms[i].ID]; f != nil {
+			f.flushing = f.flushing && !flushed
 			t.end(f, j-i, c)
 			wake = wake || f.parked && !f.joined && t.ready(f)
 		}
@@ -158,6 +162,21 @@ func (t *flows) settled(ms []engine.Message) (wake bool) {
 	wake = wake || t.notify
 	t.notify = false
 	return wake
+}
+
+// flushable gives the streams that have messages in next which it was not told to
+// store, and counts a flush for each.
+func (t *flows) flushable() (fs []*flow) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range t.of {
+		if f.count > 0 && !f.flushing {
+			f.flushing = true
+			t.begin(f, overhead)
+			fs = append(fs, f)
+		}
+	}
+	return fs
 }
 
 // crowded tells whether more streams have messages in next than may have.

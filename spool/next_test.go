@@ -116,6 +116,18 @@ func (h *held) settle(id string, n int, err error) []engine.Message {
 	return done
 }
 
+// flushes counts those of a stream that it holds and that nobody sent.
+func (h *held) flushes(id string) (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, g := range h.queues[id] {
+		if g.m.Kind == engine.Flush && g.m.Pos == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // settleAll settles everything that it holds, and what comes, until nothing does.
 func (h *held) settleAll() {
 	h.mu.Lock()
