@@ -279,6 +279,50 @@ func TestFullSpoolDoesNotLinger(t *testing.T) {
 	})
 }
 
+// TestSettledWhileMarksAreSaved settles the last message of a segment while what was
+// settled before is being saved: the segment is not deleted before that is durable, or
+// after a crash its message would be taken for lost.
+func TestSettledWhileMarksAreSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := newHeld()
+		r := start(t, newCrashFS(), next, nil)
+		r.send("last", "x")
+		for range 20 {
+			r.send("a", strings.Repeat("x", 10_000))
+		}
+		synctest.Wait()
+		saved, deleted := false, 0
+		fault := func(op, name string, size int) (int, error) {
+			switch {
+			case op == "write" && name == marksName && !saved:
+				saved = true
+				next.settle("last", 1, nil)
+			case op == "remove" && strings.HasSuffix(name, segmentSuffix):
+				first, _ := parseSegmentName(name)
+				m, _, _ := parseMarks(r.fs.names[marksName].synced)
+				if deleted++; m.floor <= first && covered(m.spans, span{first, first + 1}) == 0 {
+					t.Errorf("%s is deleted, and what is durable of the marks are %v", name, m.spans)
+				}
+			}
+			return size, nil
+		}
+		r.fs.mu.Lock()
+		r.fs.fault = fault
+		r.fs.mu.Unlock()
+		next.settle("a", 20, nil)
+		time.Sleep(time.Minute)
+		r.fs.mu.Lock()
+		r.fs.fault = nil
+		r.fs.mu.Unlock()
+		if !saved || deleted != 1 {
+			t.Errorf("saved: %v; %d segments are deleted", saved, deleted)
+		}
+		if err := r.end(true); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
 // TestMarksFull cannot save what is settled, since the disk is full of segments: the
 // oldest are deleted nevertheless, so that there is room again.
 func TestMarksFull(t *testing.T) {

@@ -68,8 +68,14 @@ func (k *keeper) work() error {
 	if k.s.failure() != nil {
 		return nil // what the disk says it has synced is not to be trusted
 	}
+	// What settled these is noted by now. It is saved before they are deleted, and
+	// what is settled meanwhile is the next round's.
+	segs := k.s.journal.releasable(false)
 	failed := k.save()
-	if err := k.release(failed != nil); err != nil {
+	if failed != nil {
+		segs = k.s.journal.releasable(true)
+	}
+	if err := k.release(segs, failed != nil); err != nil {
 		return errors.Join(failed, err)
 	}
 	if failed == nil && k.off > k.large && k.off > 4*k.base {
@@ -112,8 +118,7 @@ func (k *keeper) sync() error {
 // handed on after a crash must not have holes. Where it cannot be saved, because the
 // disk is full for instance, the oldest segments may be deleted nevertheless, one
 // after the other.
-func (k *keeper) release(unsaved bool) error {
-	segs := k.s.journal.releasable(unsaved)
+func (k *keeper) release(segs []*segment, unsaved bool) error {
 	if len(segs) == 0 {
 		return nil
 	}

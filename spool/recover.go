@@ -70,7 +70,7 @@ func (s *Spool) recover() error {
 	if err := s.keeper.rewrite(); err != nil {
 		return fmt.Errorf("write %s: %w", marksName, err)
 	}
-	if err := s.keeper.release(false); err != nil {
+	if err := s.keeper.release(s.journal.releasable(false), false); err != nil {
 		return err
 	}
 	if s.found.replayed > 0 || len(r.files) > 0 {
