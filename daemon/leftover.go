@@ -20,7 +20,7 @@ func (d *daemon) keepSpool() error {
 		return err
 	}
 	c := *d.cfg
-	c.Delivery.Spool = true
+	c.Delivery.Spool, c.Delivery.SpoolMax = true, max(c.Delivery.SpoolMax, leastSpool)
 	d.cfg = &c
 	d.log.Warn("delivery.spool is off, but messages are left in the spool: it stays in use until a start finds it empty",
 		"dir", d.cfg.spoolDir())

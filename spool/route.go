@@ -84,7 +84,12 @@ func (s *Spool) accept(ctx context.Context, m *engine.Message, who *producer) er
 	granted := int64(0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer func() { s.granted -= granted }()
+	defer func() {
+		if granted > 0 { // used, or given back: there may be room for the next in line
+			s.granted -= granted
+			s.serve()
+		}
+	}()
 	for {
 		switch {
 		case s.failed != nil:
