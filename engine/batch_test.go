@@ -52,7 +52,7 @@ func TestBatchIsReadyAtItsBytes(t *testing.T) {
 }
 
 // The linger counts from the first message of a batch. A timer that started again
-// with each message stored a trickle after 31 seconds (background.md, 6).
+// with each message stored a trickle after 31 seconds.
 func TestTrickleIsStoredAfterItsLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, newStore(), nil)

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Two messages of a new id at once made two channels, and what was in the first
 // was orphaned; a lane that was forgotten just then lost its messages
-// (background.md, 2). And a goroutine for each message lost the order (3).
+// . And a goroutine for each message lost the order.
 func TestLanesAreMadeAndForgottenUnderLoad(t *testing.T) {
 	r := start(t, newStore(), func(o *engine.Options) {
 		o.IdleTimeout = time.Nanosecond
@@ -42,7 +42,7 @@ func TestLanesAreMadeAndForgottenUnderLoad(t *testing.T) {
 	}
 }
 
-// A new id that appeared late froze everything (background.md, 1), or waited for
+// A new id that appeared late froze everything, or waited for
 // the consumer's next look (11).
 func TestLateStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestLateStream(t *testing.T) {
 	})
 }
 
-// SIGTERM lost what was buffered (background.md, 5).
+// SIGTERM lost what was buffered.
 func TestDrainStoresWhatIsBuffered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, newStore(), nil)

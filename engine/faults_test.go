@@ -41,7 +41,7 @@ func each(batches []engine.Batch, f func(i, j int, m engine.Message) error) erro
 	return nil
 }
 
-// A database error lost the batch (background.md, 9).
+// A database error lost the batch.
 func TestOutageLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
@@ -544,7 +544,7 @@ func TestResultsReachControlMessages(t *testing.T) {
 	})
 }
 
-// A done overtook the reports before it (background.md, 8).
+// A done overtook the reports before it.
 func TestDoneComesAfterItsReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()

@@ -39,6 +39,8 @@ func TestStdout(t *testing.T) {
 	for _, x := range senders {
 		x.attempted(sent)
 	}
+	// A shutdown marks nothing done: so their ends come first.
+	eventually(t, "all connections are closed", func() bool { return strings.Count(d.log(), "connection closed: ") == clients })
 	d.stop()
 
 	var rows []row
