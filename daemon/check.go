@@ -29,6 +29,7 @@ func (c *config) hcl() string {
 const (
 	laneBytes       = 512 * engine.Byte
 	connectionBytes = 64 * engine.KiB
+	spoolBytes      = 16 * engine.MiB // what is on its way to the disk, twice, and what is read back
 	baseBytes       = 64 * engine.MiB
 )
 
@@ -40,6 +41,9 @@ func (c *config) memory(files uint64) string {
 	// driver's packet.
 	groups := engine.Size(o.Writers) * 3 * o.GroupBytes
 	total := baseBytes + o.MaxPending + streams + groups
+	if c.Delivery.Spool {
+		total += spoolBytes
+	}
 
 	var out strings.Builder
 	line := func(size engine.Size, format string, args ...any) {
@@ -49,6 +53,9 @@ func (c *config) memory(files uint64) string {
 	line(o.MaxPending, "accepted and not yet stored: router.max_pending")
 	line(streams, "%d live streams at %v each: router.max_streams", o.MaxStreams, laneBytes)
 	line(groups, "%s being written, of %v, three times each", count(o.Writers, "group"), o.GroupBytes)
+	if c.Delivery.Spool {
+		line(spoolBytes, "the spool, whatever is in it")
+	}
 	line(baseBytes, "the program itself")
 	for _, t := range c.transports {
 		size, ok := hclx.Get[engine.Size](t.config, "max_message_size")

@@ -43,7 +43,7 @@ func (f *lettersFilter) filter() deadletters.Filter {
 	return deadletters.Filter{ID: f.ID, Client: f.Client, Code: f.Code, Sink: f.Sink}
 }
 
-// lettersChoice is a filter that must choose something.
+// lettersChoice is a filter, or all.
 type lettersChoice struct {
 	Numbers []int64 `arg:"" optional:"" name:"number" help:"These letters."`
 	All     bool    `help:"All letters."`

@@ -26,8 +26,8 @@ type lettersReplay struct {
 
 // Help implements kong's HelpProvider.
 func (*lettersReplay) Help() string {
-	return "All of them, unless numbers or filters choose. The running daemon sends them; where none runs on data_dir, this command opens the sink and sends " +
-		"them itself. A letter that is stored is gone; one that is refused again stays, with the new reason."
+	return "All of them, unless numbers or filters choose. The running daemon sends them; where none runs on " +
+		"data_dir, this command opens the sink and sends them itself. A letter that is stored is gone; one that is refused again stays, with the new reason."
 }
 
 func (c *lettersReplay) Run(a *app) error {

@@ -33,7 +33,8 @@ func restoreToken(dir string) (engine.Secret, error) {
 	return engine.Secret(token), nil
 }
 
-// writeFile makes a file that only its owner can read, durably.
+// writeFile makes a file that only its owner can read. Its name is made durable by
+// whoever first writes a file that carries the token: both are in one directory.
 func writeFile(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
