@@ -60,14 +60,7 @@ func (c *conn) route(m *incoming, template *engine.Message, d *decoder) bool {
 	if msg.Time.IsZero() {
 		msg.Time = msg.Received
 	}
-	switch m.op.kind {
-	case kindDone:
-		msg.Kind = engine.Done
-	case kindFlush:
-		msg.Kind = engine.Flush
-	case kindResume:
-		msg.Kind = engine.Resume
-	}
+	msg.Kind = m.op.engineKind()
 	return c.accept(m, &msg, d)
 }
 
