@@ -41,7 +41,7 @@ func TestDecoder(t *testing.T) {
 	next(engine.Message{Kind: engine.Flush, Op: "flush", Data: null})
 	next(engine.Message{Kind: engine.Resume, ID: "1", Op: "resume", Data: null})
 	wrong("bad_json", "", 0)
-	if err := d.Next(&m); err != io.EOF {
+	if err := d.Next(&m); !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
 }

@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -104,7 +105,7 @@ func ExampleDecoder() {
 	for {
 		m := engine.Message{Received: time.Now().UTC()}
 		err := d.Next(&m)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
