@@ -91,7 +91,7 @@ func (d *channels) work(ctx context.Context, c chan message) {
 			return
 		}
 		if len(batch) > 0 {
-			d.store.counts.failed(ctx, d.store.batch(ctx, batch))
+			d.store.counts.failed(ctx, d.store.rows(ctx, batch))
 			batch = nil
 		}
 	}

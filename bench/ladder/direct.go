@@ -10,10 +10,5 @@ type direct struct{ spawn }
 func newDirect(_ context.Context, s *store, _ times) design { return &direct{spawn{store: s}} }
 
 func (d *direct) receive(ctx context.Context, m message) {
-	d.start(ctx, func() error {
-		if err := d.store.insert(ctx, nil, m); err != nil {
-			return err
-		}
-		return d.store.upsertStream(ctx, nil, m)
-	})
+	d.start(ctx, func() error { return d.store.write(ctx, nil, m) })
 }

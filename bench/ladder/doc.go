@@ -6,15 +6,19 @@
 // MariaDB as the real one does, has the same pool of connections, the same
 // prepared statements and no fault that its story does not tell of.
 //
-//	direct             a goroutine for each message, which writes it as it comes
-//	direct-tx          the same in a transaction that reads the row it changes
-//	lock               the same with a read-write lock around the database
-//	transaction        the same in a transaction that is tried again from within
-//	map                a map of maps collects ten messages of an id; no locks
-//	map-locked         the same with a lock on both levels
-//	channels           a channel and a worker for each id, as it was published
-//	channels-repaired  the same, and the smallest change with which nothing is
-//	                   lost or out of order
+//	direct                  a goroutine for each message, which writes it as it comes
+//	direct-tx               the same in a transaction that reads the row it changes
+//	lock                    the same with a read-write lock around the database
+//	transaction             the same in a transaction that is tried again from within
+//	map                     a map of maps collects ten messages of an id; no locks
+//	map-locked              the same with a lock on both levels
+//	channels                a channel and a worker for each id, as it was published
+//	channels-repaired-rows  the same, and the smallest change with which nothing is
+//	                        lost or out of order
+//	channels-repaired       the same, and a batch is one statement for each table
+//
+// Those that collect messages write ten in one transaction, all but the last with
+// a statement for each row: the message, and its stream.
 //
 // Each file says what its design does with a message, and what comes of it. The
 // design "map" ends its process within a moment, and no other may be served in it:

@@ -41,7 +41,8 @@ var ladder = []struct {
 	{"map", newMaps},
 	{"map-locked", newLockedMaps},
 	{"channels", newChannels},
-	{"channels-repaired", newRepaired},
+	{"channels-repaired-rows", newRepairedRows},
+	{"channels-repaired", newRepairedBulk},
 }
 
 // Designs are the names of all, in the order in which they came.

@@ -26,7 +26,7 @@ func (d *maps) receive(ctx context.Context, m message) {
 			return nil
 		}
 		delete(d.streams, m.id)
-		return d.store.batch(ctx, inOrder(places))
+		return d.store.rows(ctx, inOrder(places))
 	})
 }
 

@@ -35,7 +35,7 @@ func (d *lockedMaps) receive(ctx context.Context, m message) {
 		}
 		ms := inOrder(p.messages)
 		clear(p.messages)
-		return d.store.batch(ctx, ms)
+		return d.store.rows(ctx, ms)
 	})
 }
 

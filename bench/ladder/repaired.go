@@ -17,11 +17,13 @@ import (
 //   - What the database refuses is tried again, in a new transaction.
 //   - At its end it closes the channels, and the workers write what is left.
 //
-// It is the best that the design can be as it stands: what it lacks is writing
-// the batches of many ids at once.
+// A batch takes two statements for each message there, as all those before do, or
+// else one for each table: this is the best that the design can be as it stands.
+// What it lacks is writing the batches of many ids at once.
 type repaired struct {
 	times
 	store   *store
+	batch   func(context.Context, []message) error
 	mu      sync.Mutex
 	byID    map[string]chan message
 	workers sync.WaitGroup
@@ -43,8 +45,18 @@ const (
 	patience = 30 * time.Second
 )
 
-func newRepaired(ctx context.Context, s *store, t times) design {
-	d := &repaired{times: t, store: s, byID: make(map[string]chan message)}
+func newRepairedRows(ctx context.Context, s *store, t times) design {
+	return newRepaired(ctx, s, t, s.rows)
+}
+
+func newRepairedBulk(ctx context.Context, s *store, t times) design {
+	return newRepaired(ctx, s, t, s.bulk)
+}
+
+func newRepaired(
+	ctx context.Context, s *store, t times, batch func(context.Context, []message) error,
+) *repaired {
+	d := &repaired{times: t, store: s, batch: batch, byID: make(map[string]chan message)}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return d
 }
@@ -86,7 +98,7 @@ func (d *repaired) work(c chan message) {
 
 func (d *repaired) write(batch []message) {
 	for {
-		err := d.store.batch(d.ctx, batch)
+		err := d.batch(d.ctx, batch)
 		if err == nil || d.ctx.Err() != nil {
 			return
 		}

@@ -12,8 +12,14 @@ import (
 // Of many ids, each sent by two connections at once, nothing is lost, doubled or
 // out of order, and what is left over comes when its time is up.
 func TestRepaired(t *testing.T) {
-	const connections, ids, each = 8, 20, 53
-	r := start(t, "channels-repaired", times{linger: 50 * time.Millisecond})
+	for _, name := range []string{"channels-repaired-rows", "channels-repaired"} {
+		t.Run(name, func(t *testing.T) { testRepaired(t, name) })
+	}
+}
+
+func testRepaired(t *testing.T, name string) {
+	const connections, ids, each = 8, 20, 23
+	r := start(t, name, times{linger: 50 * time.Millisecond})
 	var senders sync.WaitGroup
 	for k := range connections {
 		c := dial(t, r.addr, "phone-"+strconv.Itoa(k))
@@ -67,7 +73,7 @@ func TestRepairedRetries(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d := newRepaired(t.Context(), s, hour)
+	d := newRepaired(t.Context(), s, hour, s.bulk)
 	rename("streams", "elsewhere")
 	for n := range 20 {
 		d.receive(t.Context(), made("17", n))

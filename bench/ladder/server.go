@@ -81,8 +81,11 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	if web.Shutdown(last) != nil {
 		_ = web.Close()
 	}
-	_ = <-ended // that it was closed
+	err := <-ended
 	s.connections.Wait()
+	if !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
 	return nil
 }
 

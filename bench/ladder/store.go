@@ -10,8 +10,9 @@ import (
 	driver "github.com/go-sql-driver/mysql"
 )
 
-// connections is how many write at the same time.
-const connections = 32
+// connections is how many write at the same time: as many as suit the last
+// design best on two cores.
+const connections = 16
 
 // store has the statements of all designs. Each is prepared once on a connection.
 type store struct {
@@ -138,6 +139,14 @@ func (s *store) find(ctx context.Context, tx *sql.Tx, id string) (bool, error) {
 	return err == nil, err
 }
 
+// write inserts messages of one stream, and adds them to its row.
+func (s *store) write(ctx context.Context, tx *sql.Tx, ms ...message) error {
+	if err := s.insert(ctx, tx, ms...); err != nil {
+		return err
+	}
+	return s.upsertStream(ctx, tx, ms...)
+}
+
 // transaction commits what do did, or takes it back.
 func (s *store) transaction(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
@@ -151,13 +160,21 @@ func (s *store) transaction(ctx context.Context, do func(*sql.Tx) error) error {
 	return tx.Commit()
 }
 
-// batch stores consecutive messages of one stream, at most batchSize, in one
-// transaction.
-func (s *store) batch(ctx context.Context, ms []message) error {
+// rows stores messages of one stream in one transaction, with a statement for
+// each row.
+func (s *store) rows(ctx context.Context, ms []message) error {
 	return s.transaction(ctx, func(tx *sql.Tx) error {
-		if err := s.insert(ctx, tx, ms...); err != nil {
-			return err
+		for _, m := range ms {
+			if err := s.write(ctx, tx, m); err != nil {
+				return err
+			}
 		}
-		return s.upsertStream(ctx, tx, ms...)
+		return nil
 	})
+}
+
+// bulk stores messages of one stream, at most batchSize, in one transaction, with
+// a statement for each table.
+func (s *store) bulk(ctx context.Context, ms []message) error {
+	return s.transaction(ctx, func(tx *sql.Tx) error { return s.write(ctx, tx, ms...) })
 }

@@ -21,20 +21,13 @@ func newTransaction(_ context.Context, s *store, _ times) design {
 func (d *transaction) receive(ctx context.Context, m message) {
 	d.start(ctx, func() error {
 		return d.store.transaction(ctx, func(tx *sql.Tx) error {
-			err := d.write(ctx, tx, m)
+			err := d.store.write(ctx, tx, m)
 			for n := 1; err != nil && n < attempts; n++ {
 				d.store.counts.failed(ctx, err)
 				d.store.counts.retries.Add(1)
-				err = d.write(ctx, tx, m)
+				err = d.store.write(ctx, tx, m)
 			}
 			return err
 		})
 	})
-}
-
-func (d *transaction) write(ctx context.Context, tx *sql.Tx, m message) error {
-	if err := d.store.insert(ctx, tx, m); err != nil {
-		return err
-	}
-	return d.store.upsertStream(ctx, tx, m)
 }

@@ -45,7 +45,11 @@ func Watch(ctx context.Context, dsn string, sent int64, still time.Duration) ([]
 		if n := len(samples); n == 0 || now.Stored > samples[n-1].Stored {
 			samples = append(samples, now)
 		}
-		if now.Stored >= sent || now.At.Sub(samples[len(samples)-1].At) >= still {
+		all, err := done(ctx, db, now, sent)
+		if err != nil {
+			return samples, err
+		}
+		if all || now.At.Sub(samples[len(samples)-1].At) >= still {
 			return samples, nil
 		}
 		select {
@@ -64,6 +68,19 @@ func sample(ctx context.Context, db *sql.DB) (Sample, error) {
 		return s, fmt.Errorf("count messages: %w", err)
 	}
 	return s, nil
+}
+
+// done tells whether all is stored: in both tables, where the design has no
+// transaction.
+func done(ctx context.Context, db *sql.DB, now Sample, sent int64) (bool, error) {
+	if now.Stored < sent {
+		return false, nil
+	}
+	var rows int64
+	if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM messages").Scan(&rows); err != nil {
+		return false, fmt.Errorf("count messages: %w", err)
+	}
+	return rows >= sent, nil
 }
 
 // Rate is how many messages a second were stored, without the first tenth, when

@@ -12,10 +12,21 @@ import (
 // Watch ends when all is stored, when nothing more comes, and with its context.
 func TestWatch(t *testing.T) {
 	dsn := prepared(t)
-	_, err := mariadbtest.DB(t, dsn).ExecContext(t.Context(),
-		"INSERT INTO streams (id, status, messages) VALUES ('a', 'open', 3), ('b', 'open', 4)")
-	if err != nil {
-		t.Fatal(err)
+	db := mariadbtest.DB(t, dsn)
+	execute := func(query string) {
+		if _, err := db.ExecContext(t.Context(), query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	execute("INSERT INTO streams (id, status, messages) VALUES ('a', 'open', 3), ('b', 'open', 4)")
+	if samples, err := Watch(t.Context(), dsn, 7, time.Nanosecond); err != nil || len(samples) != 1 {
+		t.Errorf("without messages: %v, %v", samples, err)
+	}
+	if ok, err := done(t.Context(), db, Sample{Stored: 7}, 7); ok || err != nil {
+		t.Errorf("without messages: %v, %v", ok, err)
+	}
+	for range 7 {
+		execute("INSERT INTO messages VALUES ('a', UUID_SHORT(), '', 'report', 1, NOW(), NOW(), '', '', '{}')")
 	}
 	for name, sent := range map[string]int64{"all is stored": 7, "no more comes": 8} {
 		still := time.Hour
