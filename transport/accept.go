@@ -48,11 +48,12 @@ func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.logRefused(r, h.status, err.Error())
 		return
 	}
-	c.SetReadLimit(-1) // frameBuffer.read has the limit, and can say what it is
+	_ = c.CloseNow() // it has done the handshake, which is all
+	h.frames.limit, h.frames.restoring, h.frames.tooLarge = int(w.config.MaxMessageSize), w.restoring, w.tooLarge
 	w.add(&conn{
 		ws:     w,
-		conn:   c,
 		socket: h.socket,
+		frames: h.frames,
 		remote: r.RemoteAddr,
 		name:   name,
 		table:  newTable(w.holds),
@@ -122,4 +123,6 @@ func (w *WebSocket) remove(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.conns, c)
+	w.stats.frames.Add(c.received.Load())
+	w.stats.messages.Add(c.taken.Load())
 }

@@ -1,14 +1,12 @@
 package transport
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // pinger is what the clock knows of a connection. Only the clock uses it.
 type pinger struct {
-	next int64 // when to ping, Unix nanoseconds; 0: not yet planned
-	sent int64 // when it was pinged and has not been heard since; 0: it has
+	next  int64  // when to ping, Unix nanoseconds; 0: not yet planned
+	sent  int64  // when it was pinged and has not been heard since; 0: it has
+	reads uint64 // how many of the socket had ended then
 }
 
 // runClock does what is due at a time, for all connections: one goroutine, where
@@ -44,44 +42,45 @@ func (w *WebSocket) tick() time.Duration {
 
 func (w *WebSocket) pingAll(now time.Time) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	var due []*conn
 	for c := range w.conns {
-		w.pingOne(c, now.UnixNano())
+		if w.pingDue(c, now.UnixNano()) {
+			due = append(due, c)
+		}
+	}
+	w.mu.Unlock()
+	for _, c := range due {
+		c.sendPing()
 	}
 }
 
-// pingOne pings c if it is time, and cuts it if it was pinged and is silent.
-// While the server does not read, because it has a frame in hand, silence means
-// nothing: the client's answer may be in the socket. While it does not get rid of
-// what it writes, the write timeout rules.
-func (w *WebSocket) pingOne(c *conn, now int64) {
+// pingDue tells whether it is time to ping c, and cuts it if it was pinged and is
+// silent. While the server does not read, because it has a frame in hand, silence
+// means nothing: the client's answer may be in the socket. While it does not get
+// rid of what it writes, the write timeout rules.
+func (w *WebSocket) pingDue(c *conn, now int64) bool {
 	p := &c.ping
+	reads := c.socket.reads.Load()
 	switch {
 	case p.next == 0:
 		p.next = now + int64(w.config.PingInterval)
-	case c.busy.Load():
+	case reads%2 == 0:
 		p.sent = 0
 	case c.socket.sending.Load():
 		p.sent = 0
-		return
-	case p.sent != 0 && c.socket.heard.Load() >= p.sent:
+		return false
+	case p.sent != 0 && reads/2 != p.reads:
 		p.sent = 0
 	case p.sent != 0 && now-p.sent >= int64(w.config.PingTimeout):
 		w.stats.silent.Add(1)
 		w.log.Debug("client cut: it answered no ping", "remote", c.remote, "client", c.name)
 		p.sent = 0
 		c.socket.cut()
-		return
+		return false
 	}
 	if now < p.next || p.sent != 0 {
-		return
+		return false
 	}
-	p.next = now + int64(w.config.PingInterval)
-	p.sent = now
-	w.group.Go(func() {
-		// Whether it is answered, the clock sees by what is heard.
-		ctx, cancel := context.WithTimeout(context.Background(), w.config.PingTimeout)
-		defer cancel()
-		_ = c.conn.Ping(ctx)
-	})
+	p.next, p.sent, p.reads = now+int64(w.config.PingInterval), now, reads/2
+	return true
 }

@@ -21,29 +21,28 @@ func (c *conn) logOpened() {
 	}
 }
 
-// logClosed tells how a connection ended: by the server, with code, or else as
-// the error of its last read has it.
-func (c *conn) logClosed(code websocket.StatusCode, reason string, err error, drained bool) {
+// logClosed tells how a connection ended: as the error of its last read has it, or
+// by a drain.
+func (c *conn) logClosed(err error, drained bool) {
 	log := c.ws.log
 	if !log.IsDebug() {
 		return
 	}
-	by := "server"
+	by, code, reason := "server", websocket.StatusCode(0), ""
+	var breach *breach
 	var closed websocket.CloseError
 	switch {
-	case code != 0:
+	case errors.As(err, &breach):
+		code, reason = breach.code, breach.reason
 	case drained:
 		code, reason = websocket.StatusGoingAway, shuttingDown
 	case errors.As(err, &closed):
 		by, code, reason = "client", closed.Code, closed.Reason
 	default:
-		by, reason = "network", "no close frame"
-		if err != nil {
-			reason += ": " + err.Error()
-		}
+		by, reason = "network", "no close frame: "+err.Error()
 	}
 	log.Debug("connection closed", "remote", c.remote, "client", hclog.Quote(c.name),
-		"by", by, "code", int(code), "reason", hclog.Quote(reason), "messages", c.taken)
+		"by", by, "code", int(code), "reason", hclog.Quote(reason), "messages", c.taken.Load())
 }
 
 // logFailure tells of an error answer. f may be a view into the frame.
