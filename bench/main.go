@@ -41,6 +41,9 @@ func bench(ctx context.Context, args []string, out, log io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("what is %q? There are only flags", flags.Args())
+	}
 	env, err := newEnvironment()
 	if err != nil {
 		return err

@@ -129,6 +129,7 @@ func (t *tail) String() string {
 var parts = map[string]func(config []byte, in *bufio.Reader, out io.Writer) error{
 	"part-load": playLoad,
 	"part-read": playReader,
+	"part-bulk": playBulk,
 }
 
 // playPart plays the part that the arguments name. It returns false where they
@@ -137,10 +138,15 @@ func playPart(args []string) (status int, played bool) {
 	if len(args) > 0 && args[0] == serveName {
 		return playDaemon(args[1:]), true
 	}
-	if len(args) != 2 || parts[args[0]] == nil {
+	if len(args) == 0 || !strings.HasPrefix(args[0], "part-") {
 		return 0, false
 	}
-	if err := parts[args[0]]([]byte(args[1]), bufio.NewReader(os.Stdin), os.Stdout); err != nil {
+	play := parts[args[0]]
+	if play == nil || len(args) != 2 {
+		fmt.Fprintf(os.Stderr, "there is no part like %q\n", args)
+		return 2, true
+	}
+	if err := play([]byte(args[1]), bufio.NewReader(os.Stdin), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1, true
 	}
