@@ -18,6 +18,12 @@ type testCase struct {
 	like  string
 	count int
 
+	// rounds bounds how often it is run; 0: as often as asked. slow leaves it out of
+	// the quick run, and cold means that it is not run to warm up.
+	rounds int
+	slow   bool
+	cold   bool
+
 	// half says that the load has half the rate that the named case of the block
 	// reached in the same round.
 	half string

@@ -122,14 +122,21 @@ func (t *tail) String() string {
 	return strings.TrimSpace(string(t.b))
 }
 
+// first is the first line that is kept.
+func (t *tail) first() string {
+	line, _, _ := strings.Cut(t.String(), "\n")
+	return line
+}
+
 // The other side: what runs in the process of a part.
 
 // parts are those that there are. Each takes its configuration, and its standard
 // input and output, and returns when it has ended.
 var parts = map[string]func(config []byte, in *bufio.Reader, out io.Writer) error{
-	"part-load": playLoad,
-	"part-read": playReader,
-	"part-bulk": playBulk,
+	"part-load":   playLoad,
+	"part-read":   playReader,
+	"part-bulk":   playBulk,
+	"part-ladder": playLadder,
 }
 
 // playPart plays the part that the arguments name. It returns false where they

@@ -22,7 +22,7 @@ type dialect struct {
 }
 
 var dialects = map[string]dialect{
-	"sqlite": {openSQLite, 50, " ON CONFLICT (id) DO UPDATE SET status = excluded.status," +
+	"sqlite": {openSQLite, 100, " ON CONFLICT (id) DO UPDATE SET status = excluded.status," +
 		" messages = messages + excluded.messages, last_seq = excluded.last_seq, last_at = excluded.last_at"},
 	"mysql": {openMySQL, 500, " ON DUPLICATE KEY UPDATE status = VALUES(status)," +
 		" messages = messages + VALUES(messages), last_seq = VALUES(last_seq), last_at = VALUES(last_at)"},

@@ -92,7 +92,7 @@ func (l *Load) Run() (Result, error) {
 const maxWorkers = 64
 
 // pace is how often a sender with a rate looks at the clock.
-const pace = 2 * time.Millisecond
+const pace = 5 * time.Millisecond
 
 // send sends all frames of these connections, and asks for the last answers.
 func (l *Load) send(conns []*conn, start time.Time, worker, workers int, failed *atomic.Bool) error {
@@ -124,17 +124,20 @@ func (l *Load) send(conns []*conn, start time.Time, worker, workers int, failed 
 // sendPaced sends at the rate, as evenly as the clock allows, each worker at its
 // own time.
 func (l *Load) sendPaced(conns []*conn, start time.Time, worker, workers int, failed *atomic.Bool) error {
-	perSecond := l.config.Rate / float64(workers) / float64(l.config.PerFrame)
-	total := l.config.frames() * len(conns)
+	perSecond := l.config.Rate / float64(l.config.Conns) / float64(l.config.PerFrame)
+	total := l.config.frames()
 	next := start.Add(pace * time.Duration(worker) / time.Duration(workers))
 	for sent := 0; sent < total && !failed.Load(); next = next.Add(pace) {
 		time.Sleep(time.Until(next))
 		due := min(total, int(time.Since(start).Seconds()*perSecond))
-		for ; sent < due; sent++ {
-			x := conns[sent%len(conns)]
-			if err := x.send(1); err != nil {
-				return l.why(x, err)
+		for sent < due {
+			n := min(due-sent, conns[0].train.frames())
+			for _, x := range conns {
+				if err := x.send(n); err != nil {
+					return l.why(x, err)
+				}
 			}
+			sent += n
 		}
 	}
 	return nil
