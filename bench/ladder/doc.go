@@ -3,8 +3,8 @@
 // clients report over websockets about many ids, and all messages of one id change
 // the same rows. They are the baselines of bench, and honest ones: each is a
 // websocket server that stores the same load in the same tables of the same
-// MariaDB as the real one does, has the same pool of connections, the same
-// prepared statements and no fault that its story does not tell of.
+// MariaDB as the real one does, has prepared statements and a pool of connections
+// of the size that suits it, and no fault that its story does not tell of.
 //
 //	direct                  a goroutine for each message, which writes it as it comes
 //	direct-tx               the same in a transaction that reads the row it changes

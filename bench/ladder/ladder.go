@@ -33,16 +33,20 @@ const batchSize = 10
 var ladder = []struct {
 	name string
 	make func(context.Context, *store, times) design
+
+	// connections is how many there are to the database: what suits two cores.
+	// Who writes single messages gains by more, since they share syncs.
+	connections int
 }{
-	{"direct", newDirect},
-	{"direct-tx", newDirectTx},
-	{"lock", newLock},
-	{"transaction", newTransaction},
-	{"map", newMaps},
-	{"map-locked", newLockedMaps},
-	{"channels", newChannels},
-	{"channels-repaired-rows", newRepairedRows},
-	{"channels-repaired", newRepairedBulk},
+	{"direct", newDirect, 64},
+	{"direct-tx", newDirectTx, 64},
+	{"lock", newLock, 64},
+	{"transaction", newTransaction, 64},
+	{"map", newMaps, 16},
+	{"map-locked", newLockedMaps, 16},
+	{"channels", newChannels, 16},
+	{"channels-repaired-rows", newRepairedRows, 16},
+	{"channels-repaired", newRepairedBulk, 16},
 }
 
 // Designs are the names of all, in the order in which they came.

@@ -63,7 +63,7 @@ func TestRepairedStop(t *testing.T) {
 func TestRepairedRetries(t *testing.T) {
 	dsn := prepared(t)
 	db := mariadbtest.DB(t, dsn)
-	s, err := openStore(t.Context(), dsn)
+	s, err := openStore(t.Context(), dsn, 4)
 	if err != nil {
 		t.Fatal(err)
 	}

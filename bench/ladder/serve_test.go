@@ -167,7 +167,7 @@ func TestMapLocked(t *testing.T) {
 // then the rest. From then on the table is held.
 func TestChannels(t *testing.T) {
 	dsn := prepared(t)
-	s, err := openStore(t.Context(), dsn)
+	s, err := openStore(t.Context(), dsn, 4)
 	if err != nil {
 		t.Fatal(err)
 	}

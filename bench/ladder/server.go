@@ -32,7 +32,7 @@ func serve(ctx context.Context, name string, l net.Listener, dsn string, log io.
 		if rung.name != name {
 			continue
 		}
-		s, err := openStore(ctx, dsn)
+		s, err := openStore(ctx, dsn, rung.connections)
 		if err != nil {
 			return err
 		}

@@ -10,10 +10,6 @@ import (
 	driver "github.com/go-sql-driver/mysql"
 )
 
-// connections is how many write at the same time: as many as suit the last
-// design best on two cores.
-const connections = 16
-
 // store has the statements of all designs. Each is prepared once on a connection.
 type store struct {
 	db     *sql.DB
@@ -54,7 +50,8 @@ func openDB(dsn string) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-func openStore(ctx context.Context, dsn string) (*store, error) {
+// openStore has so many connections that write at the same time.
+func openStore(ctx context.Context, dsn string, connections int) (*store, error) {
 	db, err := openDB(dsn)
 	if err != nil {
 		return nil, err
