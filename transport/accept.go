@@ -48,12 +48,11 @@ func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.logRefused(r, h.status, err.Error())
 		return
 	}
-	_ = c.CloseNow() // it has done the handshake, which is all
-	h.frames.limit, h.frames.restoring, h.frames.tooLarge = int(w.config.MaxMessageSize), w.restoring, w.tooLarge
+	c.SetReadLimit(-1) // frameBuffer.read has the limit, and can say what it is
 	w.add(&conn{
 		ws:     w,
+		conn:   c,
 		socket: h.socket,
-		frames: h.frames,
 		remote: r.RemoteAddr,
 		name:   name,
 		table:  newTable(w.holds),

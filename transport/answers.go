@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"runtime"
 
 	"github.com/coder/websocket"
@@ -32,7 +33,7 @@ type answer struct {
 // ack tells the client that all numbers of s up to seq, in the order in which it
 // sent them, are taken care of. One that still waits is raised instead.
 func (c *conn) ack(s *stream, seq int64) {
-	if c.gone || c.leaving {
+	if c.gone {
 		return
 	}
 	if s.acking > 0 {
@@ -47,7 +48,7 @@ func (c *conn) ack(s *stream, seq int64) {
 // answer queues a frame. s is the stream that it is about, or nil: an ack of it
 // that comes later must not be told earlier.
 func (c *conn) answer(s *stream, frame []byte) {
-	if c.gone || c.leaving {
+	if c.gone {
 		return
 	}
 	if s != nil {
@@ -78,42 +79,11 @@ func (c *conn) startWriter() {
 	}
 }
 
-// sendPing queues a ping.
-func (c *conn) sendPing() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.gone && !c.leaving {
-		c.pinging = true
-		c.startWriter()
-	}
-}
-
-// sendPong queues the answer to a ping. Of several the last is answered, as the
-// protocol allows: so nobody can make them pile up.
-func (c *conn) sendPong(payload []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.gone && !c.leaving {
-		c.ponging = true
-		c.pong = append(c.pong[:0], payload...)
-		c.startWriter()
-	}
-}
-
-// encode appends a burst of what is queued to b, as frames.
-func (c *conn) encode(b []byte) []byte {
-	if c.ponging {
-		c.ponging = false
-		b = appendFrame(b, opcodePong, c.pong)
-	}
-	if c.pinging {
-		c.pinging = false
-		b = appendFrame(b, opcodePing, nil)
-	}
+// encode moves a burst of answers from the queue to b, and appends the end of
+// each to ends.
+func (c *conn) encode(b []byte, ends []int) ([]byte, []int) {
 	for c.head < len(c.queue) && len(b) < burst {
 		a := &c.queue[c.head]
-		b = beginFrame(b, opcodeText)
-		from := len(b)
 		if a.stream != nil {
 			b = appendAck(b, a.stream.wireID(), a.seq)
 			if a.stream.acking == c.sent+int64(c.head)+1 {
@@ -123,8 +93,8 @@ func (c *conn) encode(b []byte) []byte {
 			b = append(b, a.frame...)
 			c.answers--
 		}
-		b = endFrame(b, from)
 		*a = answer{}
+		ends = append(ends, len(b))
 		c.head++
 	}
 	if c.head == len(c.queue) {
@@ -134,37 +104,47 @@ func (c *conn) encode(b []byte) []byte {
 			c.queue = nil
 		}
 	}
-	return b
+	return b, ends
 }
 
-// write sends what is queued, and at the end of a drain the last frame. It is a
-// goroutine that lives while there is something to send.
+// write sends what is queued. It is a goroutine that lives while there is
+// something to send.
 func (c *conn) write() {
 	runtime.Gosched() // more may come with what woke it
-	buf := bursts.Get().(*[]byte)
-	defer func() {
-		if cap(*buf) <= keepBurst {
-			bursts.Put(buf)
-		}
-	}()
+	buf := bursts.Get().(*burstBuffer)
+	defer bursts.Put(buf)
 	for {
 		c.mu.Lock()
-		*buf = c.encode((*buf)[:0])
+		buf.b, buf.ends = c.encode(buf.b[:0], buf.ends[:0])
 		c.room.Broadcast()
-		if len(*buf) == 0 || c.gone {
-			leave := c.leaving && !c.gone
-			c.writing = leave // for ever: nothing follows
+		if len(buf.ends) == 0 || c.gone {
+			c.writing = false
 			c.depart()
 			c.mu.Unlock()
-			if leave {
-				c.socket.close(websocket.StatusGoingAway, shuttingDown)
-			}
 			return
 		}
 		c.mu.Unlock()
-		if err := c.socket.send(*buf); err != nil {
+		if err := c.send(buf); err != nil {
 			c.unwritable(err)
 			return
 		}
 	}
+}
+
+func (c *conn) send(buf *burstBuffer) error {
+	c.socket.cork(buf.wire)
+	var err error
+	from := 0
+	for _, end := range buf.ends {
+		// The socket has the deadline; a context with one would cost a timer.
+		if err = c.conn.Write(context.Background(), websocket.MessageText, buf.b[from:end]); err != nil {
+			break
+		}
+		from = end
+	}
+	wire, flushErr := c.socket.uncork()
+	if buf.wire = wire; err == nil {
+		err = flushErr
+	}
+	return err
 }

@@ -43,6 +43,7 @@ func BenchmarkMessageAndAck(b *testing.B) {
 			}
 			template := engine.Message{Received: time.Now()}
 			var out []byte
+			var ends []int
 			var m incoming
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
@@ -56,7 +57,7 @@ func BenchmarkMessageAndAck(b *testing.B) {
 					}
 					h.ms = h.ms[:0]
 					c.mu.Lock()
-					out = c.encode(out[:0])
+					out, ends = c.encode(out[:0], ends[:0])
 					c.mu.Unlock()
 				}
 			}

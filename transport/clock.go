@@ -1,6 +1,9 @@
 package transport
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // pinger is what the clock knows of a connection. Only the clock uses it.
 type pinger struct {
@@ -42,23 +45,17 @@ func (w *WebSocket) tick() time.Duration {
 
 func (w *WebSocket) pingAll(now time.Time) {
 	w.mu.Lock()
-	var due []*conn
+	defer w.mu.Unlock()
 	for c := range w.conns {
-		if w.pingDue(c, now.UnixNano()) {
-			due = append(due, c)
-		}
-	}
-	w.mu.Unlock()
-	for _, c := range due {
-		c.sendPing()
+		w.pingOne(c, now.UnixNano())
 	}
 }
 
-// pingDue tells whether it is time to ping c, and cuts it if it was pinged and is
-// silent. While the server does not read, because it has a frame in hand, silence
-// means nothing: the client's answer may be in the socket. While it does not get
-// rid of what it writes, the write timeout rules.
-func (w *WebSocket) pingDue(c *conn, now int64) bool {
+// pingOne pings c if it is time, and cuts it if it was pinged and is silent.
+// While the server does not read, because it has a frame in hand, silence means
+// nothing: the client's answer may be in the socket. While it does not get rid of
+// what it writes, the write timeout rules.
+func (w *WebSocket) pingOne(c *conn, now int64) {
 	p := &c.ping
 	reads := c.socket.reads.Load()
 	switch {
@@ -68,7 +65,7 @@ func (w *WebSocket) pingDue(c *conn, now int64) bool {
 		p.sent = 0
 	case c.socket.sending.Load():
 		p.sent = 0
-		return false
+		return
 	case p.sent != 0 && reads/2 != p.reads:
 		p.sent = 0
 	case p.sent != 0 && now-p.sent >= int64(w.config.PingTimeout):
@@ -76,11 +73,17 @@ func (w *WebSocket) pingDue(c *conn, now int64) bool {
 		w.log.Debug("client cut: it answered no ping", "remote", c.remote, "client", c.name)
 		p.sent = 0
 		c.socket.cut()
-		return false
+		return
 	}
 	if now < p.next || p.sent != 0 {
-		return false
+		return
 	}
-	p.next, p.sent, p.reads = now+int64(w.config.PingInterval), now, reads/2
-	return true
+	p.next = now + int64(w.config.PingInterval)
+	p.sent, p.reads = now, reads/2
+	w.group.Go(func() {
+		// Whether it is answered, the clock sees by what is heard.
+		ctx, cancel := context.WithTimeout(context.Background(), w.config.PingTimeout)
+		defer cancel()
+		_ = c.conn.Ping(ctx)
+	})
 }

@@ -2,7 +2,11 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -31,8 +35,8 @@ const shuttingDown = "the server is shutting down"
 // engine. mu is never held during Route.
 type conn struct {
 	ws     *WebSocket
+	conn   *websocket.Conn
 	socket *socket
-	frames *frameReader
 	remote string
 	name   string // the client's name for itself, or empty
 	ping   pinger // the clock's
@@ -49,66 +53,88 @@ type conn struct {
 
 	queue   []answer // what is to be sent; before head it has been
 	head    int
-	sent    int64  // how many answers stood before queue's beginning, in all
-	answers int    // those in queue that are no acks
-	pong    []byte // what the last ping of the client said
-	ponging bool   // it is to be answered
-	pinging bool   // a ping is to be sent
-	writing bool   // there is a write goroutine
+	sent    int64 // how many answers stood before queue's beginning, in all
+	answers int   // those in queue that are no acks
+	writing bool  // there is a write goroutine
 
 	controls int           // control messages that are not settled
 	flushes  map[int64]int // flushes of everything: how many streams are left of each
 	flushed  int64         // the number of the last of them
 
 	draining bool // nothing more is routed
-	leaving  bool // the close frame of a drain is all that is still to be sent
+	leaving  bool // the close handshake has begun
 	gone     bool // nothing more can be answered
 }
 
-func (c *conn) run() { c.end(c.read()) }
+func (c *conn) run() {
+	code, reason, err := c.read()
+	c.end(code, reason, err)
+}
 
-// read serves frames until the connection ends, and tells how: with the
-// [websocket.CloseError] of the client, a breach of the protocol, or an error of
-// the network.
-func (c *conn) read() error {
+// read serves frames until the connection ends, and gives the status with which
+// to close it, 0 where there is nobody to tell, and the error that ended it.
+func (c *conn) read() (code websocket.StatusCode, reason string, err error) {
 	for {
-		opcode, payload, err := c.frames.read()
+		// A context that can end would cost three times as much, and its end would
+		// close the connection: so it is cut from outside.
+		typ, r, err := c.conn.Reader(context.Background())
 		if err != nil {
-			return err
-		}
-		switch opcode {
-		case opcodePing:
-			c.sendPong(payload)
-			continue
-		case opcodePong: // it is heard, which is all that the clock asks for
-			continue
-		case opcodeClose:
-			return closed(payload)
+			code, reason = c.readStatus(err)
+			return code, reason, err
 		}
 		c.received.Add(1)
-		valid := utf8.Valid(payload)
-		if !valid && opcode == opcodeText {
-			return &breach{websocket.StatusInvalidFramePayloadData, "text that is not UTF-8"}
+		buf := c.ws.frames.Get().(*frameBuffer)
+		frame, err := buf.read(r, int(c.ws.config.MaxMessageSize), c.ws.restoring)
+		if err != nil {
+			buf.release(c.ws)
+			code, reason = c.readStatus(err)
+			return code, reason, err
 		}
-		if !c.frame(payload, valid) {
+		valid := utf8.Valid(frame)
+		if !valid && typ == websocket.MessageText {
+			buf.release(c.ws)
+			return websocket.StatusInvalidFramePayloadData, "text that is not UTF-8", nil
+		}
+		on := c.frame(buf.decoder, frame, valid)
+		buf.release(c.ws)
+		if !on {
 			<-time.After(droppedPace)
 		}
 	}
 }
 
+// readStatus tells with what to close after a read has failed. Where the library
+// has sent a close frame already, ours is dropped, but the client is given time
+// to read it.
+func (c *conn) readStatus(err error) (websocket.StatusCode, string) {
+	switch {
+	case errors.Is(err, errFrameTooLarge):
+		return websocket.StatusMessageTooBig,
+			fmt.Sprintf("the frame is larger than max_message_size, %v", c.ws.config.MaxMessageSize)
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded),
+		websocket.CloseStatus(err) != -1:
+		return 0, ""
+	}
+	return websocket.StatusProtocolError, "the frame breaks the protocol"
+}
+
 // frame routes the messages of one frame. It returns false once nothing more is to
 // be routed.
-func (c *conn) frame(payload []byte, valid bool) bool {
-	d := c.ws.decoders.Get().(*decoder)
-	d.reset(payload, valid)
-	m, msg := incoming{}, engine.Message{Client: c.name, Received: c.socket.received, Remote: c.remote}
-	on := true
-	for on && d.next(&m) {
-		on = c.message(&m, &msg, d)
+func (c *conn) frame(d *decoder, frame []byte, valid bool) bool {
+	var m incoming
+	msg := engine.Message{
+		Client:   c.name,
+		Received: time.Unix(0, c.socket.received.Load()).UTC(), // asking the clock for each frame would cost more
+		Remote:   c.remote,
 	}
-	d.release()
-	c.ws.decoders.Put(d)
-	return on
+	d.reset(frame, valid)
+	defer d.release()
+	for d.next(&m) {
+		if !c.message(&m, &msg, d) {
+			return false
+		}
+	}
+	return true
 }
 
 // drain stops the routing. The connection stays until everything that came over
@@ -124,17 +150,19 @@ func (c *conn) drain() {
 // depart closes the connection at the end of a drain, as soon as nothing is left
 // to tell. It needs the lock.
 func (c *conn) depart() {
-	if !c.draining || c.pending > 0 || c.gone || c.leaving {
+	if !c.draining || c.pending > 0 || c.gone {
 		return
 	}
 	if c.socket.last.Load() == 0 {
 		c.socket.finish(goodbye)
 	}
-	if c.head < len(c.queue) || c.writing {
+	if c.head < len(c.queue) || c.writing || c.leaving {
 		return
 	}
 	c.leaving = true
-	c.startWriter()
+	c.ws.group.Go(func() {
+		_ = c.conn.Close(websocket.StatusGoingAway, shuttingDown)
+	})
 }
 
 // unwritable ends the connection of a client that does not take its answers.
@@ -158,8 +186,8 @@ func (c *conn) vanish() {
 }
 
 // end does what is due when a client is gone: its streams are flushed, and ended
-// unless another has sent to them. Then the connection is closed, as err asks for.
-func (c *conn) end(err error) {
+// unless another has sent to them.
+func (c *conn) end(code websocket.StatusCode, reason string, err error) {
 	c.mu.Lock()
 	c.vanish()
 	draining, drained := c.draining, c.leaving
@@ -168,26 +196,17 @@ func (c *conn) end(err error) {
 	c.mu.Unlock()
 	c.sender.conn.Store(nil)
 
-	breach, breached := errors.AsType[*breach](err)
-	closed, wasClosed := errors.AsType[websocket.CloseError](err)
-	switch {
-	case breached:
-		c.socket.finish(goodbye)
-		c.socket.close(breach.code, breach.reason)
-	case wasClosed:
-		c.socket.finish(goodbye)
-		c.socket.close(closed.Code, "")
-	}
 	if draining {
 		c.ws.forget(streams)
 	} else {
 		c.ws.disconnect(c, streams)
 	}
-	if breached {
-		c.socket.drop(c.frames.b)
+	if code != 0 {
+		c.socket.finish(goodbye)
+		_ = c.conn.Close(code, reason)
 	}
-	_ = c.socket.Close()
-	c.logClosed(err, drained)
+	_ = c.conn.CloseNow()
+	c.logClosed(code, reason, err, drained)
 	c.ws.remove(c)
 }
 

@@ -21,25 +21,26 @@ func (c *conn) logOpened() {
 	}
 }
 
-// logClosed tells how a connection ended: as the error of its last read has it, or
-// by a drain.
-func (c *conn) logClosed(err error, drained bool) {
+// logClosed tells how a connection ended: by the server, with code, or else as
+// the error of its last read has it.
+func (c *conn) logClosed(code websocket.StatusCode, reason string, err error, drained bool) {
 	log := c.ws.log
 	if !log.IsDebug() {
 		return
 	}
-	by, code, reason := "server", websocket.StatusCode(0), ""
-	var breach *breach
+	by := "server"
 	var closed websocket.CloseError
 	switch {
-	case errors.As(err, &breach):
-		code, reason = breach.code, breach.reason
+	case code != 0:
 	case drained:
 		code, reason = websocket.StatusGoingAway, shuttingDown
 	case errors.As(err, &closed):
 		by, code, reason = "client", closed.Code, closed.Reason
 	default:
-		by, reason = "network", "no close frame: "+err.Error()
+		by, reason = "network", "no close frame"
+		if err != nil {
+			reason += ": " + err.Error()
+		}
 	}
 	log.Debug("connection closed", "remote", c.remote, "client", hclog.Quote(c.name),
 		"by", by, "code", int(code), "reason", hclog.Quote(reason), "messages", c.taken.Load())

@@ -32,14 +32,11 @@ type line struct {
 // the sender wrote, twice the id among it.
 func restoringSize(limit int) int { return limit + limit/3 + 8<<10 }
 
-// restoreBegin is how much of a frame restores looks at.
-const restoreBegin = 64
-
 // restores tells whether a frame begins as one that brings back a message: with its
 // op.
 func restores(frame []byte) bool {
 	const begin = `{"op":"` + opRestore + `"`
-	return bytes.HasPrefix(bytes.TrimLeft(frame[:min(len(frame), restoreBegin)], " \t\r\n"), []byte(begin))
+	return bytes.HasPrefix(bytes.TrimLeft(frame[:min(len(frame), 64)], " \t\r\n"), []byte(begin))
 }
 
 // restore routes a message that the server itself gave up: its owner brings it back

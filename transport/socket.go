@@ -7,74 +7,92 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/coder/websocket"
 )
 
-// socket is the network connection below a websocket: it knows when something was
-// received, bounds each write with a deadline, and can be cut from outside.
+// socket is the network connection below a websocket. The library has no way to
+// send several frames at once, to bound one write without a timer, or to be cut
+// from outside while it closes: so it gets a socket of ours.
 type socket struct {
 	net.Conn
 	writeTimeout time.Duration
-	received     time.Time     // when Read last returned; for who calls Read
 	reads        atomic.Uint64 // begun and ended: odd while one waits
+	received     atomic.Int64  // when the last of them ended, Unix nanoseconds
 	last         atomic.Int64  // the deadline for everything, Unix nanoseconds; 0: none
 	sending      atomic.Bool   // something is being written
 
 	mu     sync.Mutex
-	closed bool // a close frame was sent: nothing may follow it
+	corked bool
+	buf    []byte // what was written while it was corked
 }
+
+// maxCorked is how much is kept before it is sent all the same.
+const maxCorked = 64 << 10
+
+// closeFrame is the first byte of a close frame. One is never kept: the library
+// closes the socket when it has written it.
+const closeFrame = 0x88
 
 func (s *socket) Read(p []byte) (int, error) {
 	s.reads.Add(1)
 	n, err := s.Conn.Read(p)
+	s.received.Store(time.Now().UnixNano())
 	s.reads.Add(1)
-	s.received = time.Now().UTC()
 	return n, err
 }
 
-// send sends whole frames, unless a close frame was sent. The other side has the
-// write timeout to take them.
-func (s *socket) send(frames []byte) error {
+// Write sends p, or keeps it until uncork. The other side has the write timeout
+// to take it.
+func (s *socket) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.corked && len(s.buf)+len(p) <= maxCorked && (len(p) == 0 || p[0] != closeFrame) {
+		s.buf = append(s.buf, p...)
+		return len(p), nil
+	}
+	if err := s.flush(); err != nil {
+		return 0, err
+	}
+	return s.send(p)
+}
+
+// cork keeps what is written in buf until uncork, which gives buf back.
+func (s *socket) cork(buf []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.corked, s.buf = true, buf[:0]
+}
+
+func (s *socket) uncork() (buf []byte, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err = s.flush()
+	buf, s.buf, s.corked = s.buf, nil, false
+	return buf, err
+}
+
+func (s *socket) flush() error {
+	if len(s.buf) == 0 {
 		return nil
 	}
-	return s.write(frames)
+	_, err := s.send(s.buf)
+	s.buf = s.buf[:0]
+	return err
 }
 
-// close sends a close frame, unless one was sent, and then the end of what is
-// sent. What the other side sends can still be read.
-func (s *socket) close(code websocket.StatusCode, reason string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	s.closed = true
-	if s.write(appendClose(nil, code, reason)) == nil {
-		if c, ok := s.Conn.(interface{ CloseWrite() error }); ok {
-			_ = c.CloseWrite()
-		}
-	}
-}
-
-func (s *socket) write(p []byte) error {
+func (s *socket) send(p []byte) (int, error) {
 	deadline := time.Now().Add(s.writeTimeout)
 	if last := s.last.Load(); last != 0 && last < deadline.UnixNano() {
 		deadline = time.Unix(0, last)
 	}
-	if err := s.SetWriteDeadline(deadline); err != nil {
-		return err
+	if err := s.Conn.SetWriteDeadline(deadline); err != nil {
+		return 0, err
 	}
 	if last := s.last.Load(); last != 0 && last < deadline.UnixNano() {
-		_ = s.SetWriteDeadline(time.Unix(0, last)) // finish came between
+		_ = s.Conn.SetWriteDeadline(time.Unix(0, last)) // finish came between
 	}
 	s.sending.Store(true)
 	defer s.sending.Store(false)
-	_, err := s.Write(p)
-	return err
+	return s.Conn.Write(p)
 }
 
 // finish bounds everything that still happens on the socket.
@@ -82,17 +100,6 @@ func (s *socket) finish(d time.Duration) {
 	t := time.Now().Add(d)
 	s.last.Store(t.UnixNano())
 	_ = s.SetDeadline(t)
-}
-
-// drop reads until the other side ends too, or the deadline for everything. Were
-// the connection closed at once, what it has yet to read here would make it lose
-// our last frame.
-func (s *socket) drop(buf []byte) {
-	for {
-		if _, err := s.Conn.Read(buf); err != nil {
-			return
-		}
-	}
 }
 
 // cut ends the connection at once, and drops what was not sent.
@@ -107,13 +114,12 @@ func (s *socket) cut() {
 	_ = c.Close()
 }
 
-// hijacker lets the library do the handshake and gives it nothing after that: the
-// connection becomes a socket, with a reader of its frames.
+// hijacker puts a socket between the HTTP server's connection and the library
+// that takes it over.
 type hijacker struct {
 	http.ResponseWriter
 	writeTimeout time.Duration
 	socket       *socket
-	frames       *frameReader
 	status       int // of the answer, where it is not taken over; for the log
 }
 
@@ -128,16 +134,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	_ = conn.SetDeadline(time.Time{})
-	early, err := rw.Reader.Peek(min(rw.Reader.Buffered(), readBuffer))
-	if err != nil {
-		return nil, nil, err
-	}
-	h.socket = &socket{Conn: conn, writeTimeout: h.writeTimeout, received: time.Now().UTC()}
-	h.frames = newFrameReader(h.socket, early)
-	return nowhere{}, rw, nil
+	h.socket = &socket{Conn: conn, writeTimeout: h.writeTimeout}
+	h.socket.received.Store(time.Now().UnixNano())
+	rw.Writer.Reset(h.socket)
+	return h.socket, rw, nil
 }
-
-// nowhere is the connection that the library is left with.
-type nowhere struct{ net.Conn }
-
-func (nowhere) Close() error { return nil }

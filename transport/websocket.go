@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/ingestd/ingestd/engine"
@@ -22,7 +21,6 @@ type WebSocket struct {
 	log        hclog.Logger
 	ops        map[string]*operation
 	restoring  int // the most bytes of a frame that brings back a message; 0: none may
-	tooLarge   *breach
 	ackSpooled bool
 	holds      *Holds       // nil where nothing would ever be ended
 	listener   net.Listener // nil: no port of its own
@@ -30,7 +28,7 @@ type WebSocket struct {
 	stats      counters
 	away       [len(awayReasons)]away
 	graces     graces
-	decoders   sync.Pool
+	frames     sync.Pool
 
 	router engine.Router   // set by Serve, before there are connections
 	ctx    context.Context // ends when the drain begins
@@ -73,12 +71,8 @@ func newWebSocket(c WebSocketConfig, l net.Listener) *WebSocket {
 		holds:      c.Holds,
 		listener:   l,
 		conns:      make(map[*conn]struct{}),
-		tooLarge: &breach{
-			websocket.StatusMessageTooBig,
-			fmt.Sprintf("the frame is larger than max_message_size, %v", c.MaxMessageSize),
-		},
 	}
-	w.decoders.New = func() any { return newDecoder(w.ops) }
+	w.frames.New = w.newFrameBuffer
 	if c.RestoreToken != "" {
 		w.ops[opRestore] = &operation{name: opRestore, kind: kindRestore}
 		w.restoring = restoringSize(int(c.MaxMessageSize))
