@@ -79,7 +79,7 @@ var waiting = []string{"router.batch_wait=50ms"}
 func rungs() []testCase {
 	counts := map[string]int{
 		"direct": 4000, "direct-tx": 4000, "lock": 3000, "transaction": 2000, "map": 20_000, "map-locked": 20_000,
-		"channels": 40_000, "channels-repaired": 40_000,
+		"channels": 40_000, "channels-repaired-rows": 40_000, "channels-repaired": 40_000,
 	}
 	cases := []testCase{{
 		name: "mariadb", title: "MariaDB", subject: ours{sink: "mysql"}, load: with(numbered), warm: 20_000, slow: true,

@@ -58,7 +58,7 @@ func (r *runner) run(ctx context.Context, b block) ([]report.Row, error) {
 			}
 			rates[c.name] = report.Rate(s)
 			if round == 0 {
-				rows[i] = report.Row{Block: b.name, Name: c.name, Title: c.title}
+				rows[i] = report.Row{Block: b.name, Heading: b.title, Name: c.name, Title: c.title}
 			}
 			rows[i].Samples = append(rows[i].Samples, s)
 		}

@@ -173,7 +173,7 @@ func (o ours) run(ctx context.Context, e *environment, l load.Config, check bool
 	if err != nil {
 		return s, err
 	}
-	s.P50, s.P99, s.WriteP99 = told.P50, told.P99, told.WriteP99
+	s.P50, s.P99, s.WriteP99, s.Objects = told.P50, told.P99, told.WriteP99, told.Objects
 	if told.Messages != int64(s.Messages) {
 		return s, fmt.Errorf("%d messages were sent and %d written", s.Messages, told.Messages)
 	}

@@ -21,6 +21,7 @@ type Sample struct {
 	P50      time.Duration `json:"p50_ns"` // from the receipt of a message until it is stored; 0: not measured
 	P99      time.Duration `json:"p99_ns"`
 	WriteP99 time.Duration `json:"write_p99_ns"` // of Sink.Write
+	Objects  float64       `json:"objects"`      // that the daemon allocated for a message, in the second half
 	Offered  float64       `json:"offered_rate,omitempty"`
 
 	Ladder *Fate `json:"ladder,omitempty"`
@@ -37,6 +38,7 @@ type Fate struct {
 // Row is a case with its samples, one for each round.
 type Row struct {
 	Block   string   `json:"block"`
+	Heading string   `json:"heading"` // of the block
 	Name    string   `json:"name"`
 	Title   string   `json:"title"`
 	Samples []Sample `json:"samples"`
@@ -68,6 +70,9 @@ func perMessage(d time.Duration, s Sample) float64 {
 
 // PeakMB is the peak memory in millions of bytes.
 func PeakMB(s Sample) float64 { return float64(s.Peak) / 1e6 }
+
+// Objects is how many objects the daemon allocated for a message.
+func Objects(s Sample) float64 { return s.Objects }
 
 // Milliseconds makes a Measure of a duration.
 func Milliseconds(of func(Sample) time.Duration) Measure {

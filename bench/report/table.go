@@ -20,10 +20,12 @@ var columns = []struct {
 	{"memory MB", 0, PeakMB},
 	{"p50 ms", 1, P50},
 	{"p99 ms", 1, P99},
+	{"objects", 2, Objects},
 }
 
-// Table writes the rows for a terminal.
-func Table(w io.Writer, rows []Row) error {
+// Table writes the rows for a terminal, and then the targets.
+func (r *Report) Table(w io.Writer) error {
+	rows := r.Rows
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for i := range rows {
 		r := &rows[i]
@@ -39,7 +41,14 @@ func Table(w io.Writer, rows []Row) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t\n", r.Title, strings.Join(r.cells(), "\t"))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	for _, t := range r.Targets {
+		fmt.Fprintf(w, "%-12s  %s: %s\n              %s\n", t.Verdict, t.What, t.Want, t.Got)
+	}
+	return nil
 }
 
 // cells are the medians of a row, empty where nothing was measured.
