@@ -54,8 +54,8 @@ func openSQLite(ctx context.Context, b Bulk) (*sql.DB, error) {
 		}
 	}
 	query := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(4000)",
-		"journal_size_limit(67108864)", "cache_size(-16384)", "temp_store(MEMORY)",
+		"journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(16000)",
+		"journal_size_limit(100663296)", "cache_size(-16384)", "temp_store(MEMORY)",
 	}}
 	return open(ctx, "sqlite", (&url.URL{Scheme: "file", Path: b.Path, RawQuery: query.Encode()}).String(), b.Bare, bareSQLite)
 }
