@@ -38,7 +38,7 @@ func main() {
 type options struct {
 	quick               bool
 	only                string
-	rounds              int
+	rounds, most        int
 	seconds             float64
 	json, markdown, svg string
 }
@@ -50,6 +50,7 @@ func parse(args []string, log io.Writer) (o options, err error) {
 	flags.StringVar(&o.only, "only", "", "run the cases whose block/name matches this `regexp`, and no Go benchmarks")
 	flags.IntVar(&o.rounds, "rounds", 0, "how often each case is run (default 3, quick 1)")
 	flags.Float64Var(&o.seconds, "seconds", 0, "about how long each run takes (default 2, quick 0.4)")
+	flags.IntVar(&o.most, "most", 0, "how many messages a run may have; 0: as many as fill its time")
 	flags.StringVar(&o.json, "json", "", "write everything to this `file`")
 	flags.StringVar(&o.markdown, "markdown", "", "write the tables between the marks of this `file`")
 	flags.StringVar(&o.svg, "svg", "", "draw the chart into this `file`")
@@ -84,7 +85,7 @@ func bench(ctx context.Context, args []string, out, log io.Writer) error {
 	}
 	defer env.close()
 	r := &runner{
-		env: env, log: log, rounds: o.rounds, quick: o.quick,
+		env: env, log: log, rounds: o.rounds, quick: o.quick, most: o.most,
 		length: time.Duration(o.seconds * float64(time.Second)),
 	}
 	if o.only != "" {

@@ -19,6 +19,7 @@ type runner struct {
 	length time.Duration // about how long a run takes
 	only   *regexp.Regexp
 	quick  bool // leaves out what is slow
+	most   int  // messages of a run; 0: as many as it takes
 }
 
 // runTimeout is how long one run may take before something must be wrong.
@@ -38,7 +39,12 @@ func (r *runner) run(ctx context.Context, b block) ([]report.Row, error) {
 		if err != nil {
 			return nil, err
 		}
-		counts[c.name] = c.filling(s, counts, r.length)
+		counts[c.name] = c.filling(s, r.length)
+	}
+	for _, c := range cases {
+		if c.like != "" {
+			counts[c.name] = counts[c.like]
+		}
 	}
 	rows := make([]report.Row, len(cases))
 	for round := range r.rounds {
@@ -86,8 +92,13 @@ func (r *runner) chosen(b block) []testCase {
 func (r *runner) once(ctx context.Context, b block, c testCase, l load.Config, check bool) (report.Sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
-	if err := r.env.settle(ctx); err != nil {
-		return report.Sample{}, err
+	if r.most > 0 {
+		l.Count = min(l.Count, r.most)
+	}
+	if !check && r.most == 0 { // what has few messages measures nothing
+		if err := r.env.settle(ctx); err != nil {
+			return report.Sample{}, err
+		}
 	}
 	s, err := c.subject.run(ctx, r.env, l, check)
 	if err != nil {
@@ -111,12 +122,9 @@ func (c testCase) sized(count int) load.Config {
 }
 
 // filling is how many messages fill a round, after a first run.
-func (c testCase) filling(s report.Sample, counts map[string]int, length time.Duration) int {
-	switch {
-	case c.count > 0:
+func (c testCase) filling(s report.Sample, length time.Duration) int {
+	if c.count > 0 {
 		return c.count
-	case c.like != "":
-		return counts[c.like]
 	}
 	return max(c.warm, int(float64(s.Messages)*length.Seconds()/s.Elapsed.Seconds()))
 }
