@@ -120,14 +120,14 @@ func (d *decoding) fill(in io.Reader) (n int, err error) {
 func (r *Reader) decode(d *decoding, n int) (messages int64) {
 	d.decoder.Reset(d.buf[:n])
 	for {
-		err := d.decoder.Next(&d.message)
-		if err == io.EOF {
+		switch err := d.decoder.Next(&d.message); {
+		case err == nil:
+			messages++
+		case errors.Is(err, io.EOF):
 			return messages
-		}
-		if err != nil {
+		default:
 			r.faults.Add(1)
 			return messages
 		}
-		messages++
 	}
 }

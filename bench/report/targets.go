@@ -56,22 +56,27 @@ var targets = []target{
 		"websocket to discard, one message a frame: daemon CPU a message",
 		"at most 1.5 × the bare read loop plus decoder", 1.5, false,
 		cpuRatio("receive", "discard", DaemonCPU, "read-decode"),
-	}, {
+	},
+	{
 		"websocket to SQLite (FULL), 1,000 ids, batches of 10: daemon CPU a message",
 		"at most 1.3 × (bare read loop + decoder + bare bulk insert)", 1.3, false,
 		cpuRatio("sqlite", "sqlite", DaemonCPU, "read-decode", "bulk-10"),
-	}, {
+	},
+	{
 		"websocket to MariaDB, the same: daemon plus database CPU a message",
 		"at most 1.3 × (bare read loop + decoder + bare bulk insert)", 1.3, false,
 		cpuRatio("mariadb", "mariadb", ServerCPU, "read-decode", "bulk-10"),
-	}, {
+	},
+	{
 		"the same against the ladder's repaired dynamic channels: messages a second",
 		"at least 8 ×, with none lost or out of order", 8, true,
 		rateRatio("ladder", "mariadb", "channels-repaired"),
-	}, {
+	},
+	{
 		"50 messages a frame against one, into SQLite: messages a second",
 		"at least 2 ×", 2, true, rateRatio("sqlite", "sqlite-50", "sqlite"),
-	}, {
+	},
+	{
 		"one hot id with all the traffic, into SQLite: messages a second",
 		"not slower than 1,000 ids", 1, true, rateRatio("sqlite", "sqlite-hot", "sqlite"),
 	},
@@ -101,7 +106,8 @@ var targets = []target{
 	{
 		"the same, whole path to SQLite: daemon CPU a message", "at most 2 × that of 1,000 ids", 2, false,
 		cpuRatio("ids", "ids-1000000", DaemonCPU, "ids-1000"),
-	}, {
+	},
+	{
 		"the same: memory at the peak", "under 2 GiB", 2 << 10, false,
 		func(r *Report) (float64, string, bool) {
 			row := r.row("ids", "ids-1000000")
@@ -111,11 +117,13 @@ var targets = []target{
 			mib := row.Median(func(s Sample) float64 { return float64(s.Peak) / (1 << 20) })
 			return mib, fmt.Sprintf("%.0f MiB", mib), true
 		},
-	}, {
+	},
+	{
 		"10,000 connections, into discard: daemon CPU a message",
 		"at most 1.3 × the bare read loop plus decoder at 10,000 connections", 1.3, false,
 		cpuRatio("connections", "discard-10000", DaemonCPU, "read-decode-10000"),
-	}, {
+	},
+	{
 		"p99 receive-to-stored at half of full load, batch_wait=50ms, SQLite",
 		"at most 50 ms plus 3 × the p99 of Sink.Write in the same run", 0, false, latency,
 	},
