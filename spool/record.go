@@ -5,7 +5,6 @@ import (
 	"errors"
 	"hash/crc32"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/ingestd/ingestd/engine"
@@ -123,7 +122,7 @@ func payloadLen(m *engine.Message) int64 {
 // its batch.
 func appendRecord(b []byte, m *engine.Message, h handle, batch uint64, s salt) []byte {
 	begin := len(b)
-	b = slices.Grow(b, frameLen+int(payloadLen(m)))[:begin+headerLen]
+	b = double(b, frameLen+int(payloadLen(m)))[:begin+headerLen]
 	flags := byte(0)
 	if m.Data == nil {
 		flags = noData
