@@ -101,15 +101,18 @@ func rungs() []testCase {
 func connections() []testCase {
 	var cases []testCase
 	for _, n := range []int{1, 64, 1000, 10_000} {
-		l := with(ids(10_000), conns(n), single)
+		l, count := with(ids(10_000), conns(n), single), 0
+		if n == 10_000 {
+			count = 100_000 // each has some after its first
+		}
 		cases = append(cases,
 			testCase{
 				name: fmt.Sprintf("read-decode-%d", n), title: fmt.Sprintf("limit: bare read loop and decoder, %d", n),
-				subject: reader{decode: true}, load: l, warm: 30_000,
+				subject: reader{decode: true}, load: l, warm: 30_000, count: count,
 			},
 			testCase{
 				name: fmt.Sprintf("discard-%d", n), title: fmt.Sprintf("discard, %d", n),
-				subject: ours{sink: "discard"}, load: l, warm: 30_000,
+				subject: ours{sink: "discard"}, load: l, warm: 30_000, count: count,
 			})
 	}
 	return cases

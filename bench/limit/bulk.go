@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ingestd/ingestd/bench/load"
@@ -24,9 +26,6 @@ type Bulk struct {
 
 	// Bare is a table without a key, and no rows of streams.
 	Bare bool `json:"bare"`
-
-	// Shape is how many rows a statement has; 0: what is best for the dialect.
-	Shape int `json:"shape"`
 }
 
 // transactionRows is how many rows a transaction has, which is what the daemon's
@@ -38,9 +37,10 @@ type Inserter struct {
 	bulk     Bulk
 	db       *sql.DB
 	conn     *sink.Conn
-	messages string // statements of shape rows
+	messages string // a statement of shape rows
 	streams  string
 	shape    int
+	runs     bool  // a statement binds what the rows of an id share once
 	rows     []row // of one transaction, by id
 	args     []driver.NamedValue
 	done     int // transactions
@@ -69,23 +69,35 @@ func (b Bulk) Open(ctx context.Context) (*Inserter, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Inserter{bulk: b, db: db, conn: sink.NewConn(c), shape: b.Shape}
-	if in.shape == 0 {
-		in.shape = d.shape
+	in := &Inserter{bulk: b, db: db, conn: sink.NewConn(c), shape: d.shape, runs: d.runs}
+	if in.runs {
+		in.shape = min(d.shape, b.RowsAnID)
+		in.messages = "INSERT INTO messages (" + columns(append(slices.Clone(shared), own...)) + ") SELECT " +
+			strings.Repeat("?, ", len(shared)) + "column1, column2, column3, column4, column5 FROM (VALUES " +
+			sink.Tuples(in.shape, len(own)) + ")"
+	} else {
+		in.messages = "INSERT INTO messages (" + columns(sink.MessageColumns) + ") VALUES " +
+			sink.Tuples(in.shape, len(sink.MessageColumns))
 	}
-	in.messages = "INSERT INTO messages (" + columns(sink.MessageColumns) + ") VALUES " +
-		sink.Tuples(in.shape, len(sink.MessageColumns))
 	in.streams = "INSERT INTO streams (" + columns(streamColumns) + ") VALUES " +
 		sink.Tuples(in.streamShape(), len(streamColumns)) + d.upsert
 	return in, nil
 }
+
+// What the rows of an id share, and what each has of its own.
+var (
+	shared = []string{"id", "client", "op", "remote", "sender"}
+	own    = []string{"seq", "code", "sent_at", "received_at", "data"}
+)
 
 // streamColumns are those that a stream has that is open.
 var streamColumns = []string{"id", "status", "messages", "first_seq", "last_seq", "first_at", "last_at"}
 
 // streamShape is how many rows of streams a statement has: all that a transaction
 // needs, where they fit.
-func (in *Inserter) streamShape() int { return min(in.shape, transactionRows/in.bulk.RowsAnID) }
+func (in *Inserter) streamShape() int {
+	return min(dialects[in.bulk.Dialect].shape, transactionRows/in.bulk.RowsAnID)
+}
 
 // Run inserts so many rows, or a transaction's more.
 func (in *Inserter) Run(ctx context.Context, rows int) (inserted int, err error) {
@@ -117,7 +129,14 @@ func (in *Inserter) transaction(ctx context.Context) error {
 	last := ""
 	for at := 0; at < len(in.rows); at += in.shape {
 		in.args = in.args[:0]
+		if in.runs {
+			in.add(in.rows[at].id, fixed.client, fixed.op, fixed.remote, fixed.sender)
+		}
 		for _, r := range in.rows[at : at+in.shape] {
+			if in.runs {
+				in.add(r.seq, fixed.code, fixed.sent, fixed.received, fixed.data)
+				continue
+			}
 			if r.id != last {
 				id, last = r.id, r.id
 			}
@@ -170,10 +189,4 @@ func (in *Inserter) load() {
 	in.done++
 }
 
-func columns(names []string) string {
-	s := names[0]
-	for _, name := range names[1:] {
-		s += ", " + name
-	}
-	return s
-}
+func columns(names []string) string { return strings.Join(names, ", ") }

@@ -18,13 +18,14 @@ import (
 type dialect struct {
 	open   func(context.Context, Bulk) (*sql.DB, error) // with the tables
 	shape  int                                          // rows of a statement; more save nothing
+	runs   bool                                         // a statement has rows of one id, and binds what they share once
 	upsert string                                       // adds to the row of a stream that is there
 }
 
 var dialects = map[string]dialect{
-	"sqlite": {openSQLite, 100, " ON CONFLICT (id) DO UPDATE SET status = excluded.status," +
+	"sqlite": {openSQLite, 50, true, " ON CONFLICT (id) DO UPDATE SET status = excluded.status," +
 		" messages = messages + excluded.messages, last_seq = excluded.last_seq, last_at = excluded.last_at"},
-	"mysql": {openMySQL, 500, " ON DUPLICATE KEY UPDATE status = VALUES(status)," +
+	"mysql": {openMySQL, 500, false, " ON DUPLICATE KEY UPDATE status = VALUES(status)," +
 		" messages = messages + VALUES(messages), last_seq = VALUES(last_seq), last_at = VALUES(last_at)"},
 }
 

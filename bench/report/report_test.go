@@ -70,6 +70,11 @@ func TestTargets(t *testing.T) {
 	if x := find("websocket to SQLite"); x.Verdict != Open || x.Figure != 0 {
 		t.Errorf("%+v", x)
 	}
+	r.Rows[3].Samples[0].Ladder.Rate = 0 // then there is no ratio
+	r.Judge()
+	if x := find("repaired dynamic channels"); x.Figure != 0 || x.Verdict != Open {
+		t.Errorf("%+v", x)
+	}
 	for _, c := range []struct {
 		p99, write time.Duration
 		want       Verdict

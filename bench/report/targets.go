@@ -29,14 +29,12 @@ const (
 func (r *Report) Judge() {
 	r.Targets = nil
 	for _, t := range targets {
-		target := Target{What: t.what, Want: t.want, Limit: t.limit, Figure: math.NaN(), Verdict: Open}
-		if figure, got, ok := t.figure(r); ok {
+		target := Target{What: t.what, Want: t.want, Limit: t.limit, Verdict: Open}
+		if figure, got, ok := t.figure(r); ok && !math.IsNaN(figure) && !math.IsInf(figure, 0) {
 			target.Figure, target.Got, target.Verdict = figure, got, Missed
 			if t.least && figure >= t.limit || !t.least && figure <= t.limit {
 				target.Verdict = Met
 			}
-		} else {
-			target.Figure = 0
 		}
 		r.Targets = append(r.Targets, target)
 	}
