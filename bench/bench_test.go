@@ -225,10 +225,12 @@ func TestLoads(t *testing.T) {
 func TestParseBench(t *testing.T) {
 	figures := map[string]float64{}
 	parseBench([]byte("goos: linux\nBenchmarkX/streams=1000-2  \t 100\t 12.5 ns/op\t 0.25 cpu-µs/op\t  3 allocs/op\n"+
-		"BenchmarkY/a-b 1 5 B/op\nPASS\nok  pkg 1s\n"), figures)
+		"BenchmarkY/a-b 1 5 B/op\nPASS\nok  pkg 1s\n"+
+		"=== RUN   TestZ\n    z_test.go:52: collecting: 512 B\n    z_test.go:53: nothing else\n--- PASS: TestZ (1.0s)\n"), figures)
 	want := map[string]float64{
 		"BenchmarkX/streams=1000 ns/op": 12.5, "BenchmarkX/streams=1000 cpu-µs/op": 0.25,
 		"BenchmarkX/streams=1000 allocs/op": 3, "BenchmarkY/a-b B/op": 5,
+		"TestZ collecting": 512,
 	}
 	if len(figures) != len(want) {
 		t.Errorf("%v", figures)

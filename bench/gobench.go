@@ -12,10 +12,11 @@ import (
 	"strings"
 )
 
-// A stage is a Go benchmark of one part of the program, whose figures belong to the
-// targets.
+// A stage is a Go benchmark of one part of the program, or a test that tells what it
+// has measured, whose figures belong to the targets.
 type stage struct {
-	pkg, pattern, times string
+	pkg, pattern string
+	times        string // of a benchmark; empty: a test
 }
 
 // stages are those that there are figures of.
@@ -27,7 +28,7 @@ func stages(quick bool) []stage {
 	return []stage{
 		{"./engine", "^BenchmarkRoute$/^streams=1000$", "1000000x"},
 		{"./engine", "^BenchmarkSparse$", sparse},
-		{"./engine", "^BenchmarkLane$", "1x"},
+		{"./engine", "^TestMemoryOfALane$", ""},
 		{"./transport", "^BenchmarkMessageAndAck$/^1000-ids$", "1000000x"},
 		{"./transport", "^BenchmarkDecode$", "200000x"},
 	}
@@ -38,11 +39,14 @@ func goBench(ctx context.Context, log io.Writer, all []stage) (map[string]float6
 	figures := make(map[string]float64)
 	for _, s := range all {
 		args := []string{"test", "-run=^$", "-bench=" + s.pattern, "-benchmem", "-benchtime=" + s.times, s.pkg}
+		if s.times == "" {
+			args = []string{"test", "-run=" + s.pattern, "-count=1", "-v", s.pkg}
+		}
 		out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
 		if err != nil {
 			return nil, fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 		}
-		for _, line := range benchLine.FindAll(out, -1) {
+		for _, line := range told.FindAll(out, -1) {
 			_, _ = log.Write(line)
 		}
 		parseBench(out, figures)
@@ -50,13 +54,25 @@ func goBench(ctx context.Context, log io.Writer, all []stage) (map[string]float6
 	return figures, nil
 }
 
-var benchLine = regexp.MustCompile(`(?m)^Benchmark.*\n`)
+// told are the lines with figures.
+var told = regexp.MustCompile(`(?m)^(Benchmark.*| +\w+_test.go:\d+: \w+: \d+ B.*)\n`)
 
-// parseBench reads lines like "BenchmarkX/y-2  100  12.5 ns/op  0 allocs/op".
+// logged is a line of a test's log that has a figure.
+var logged = regexp.MustCompile(`^ +\w+_test.go:\d+: (\w+): (\d+) B`)
+
+// parseBench reads lines like "BenchmarkX/y-2  100  12.5 ns/op  0 allocs/op", and,
+// behind "=== RUN   TestX", those like "x_test.go:52: collecting: 512 B".
 func parseBench(out []byte, figures map[string]float64) {
 	lines := bufio.NewScanner(bytes.NewReader(out))
+	test := ""
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
+		if len(fields) == 3 && fields[1] == "RUN" {
+			test = fields[2]
+		}
+		if m := logged.FindStringSubmatch(lines.Text()); m != nil {
+			figures[test+" "+m[1]], _ = strconv.ParseFloat(m[2], 64)
+		}
 		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
 			continue
 		}

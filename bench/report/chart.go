@@ -38,8 +38,8 @@ const (
 // style has colors for light and dark pages.
 const style = `text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600;font-size:15px}
 .note{fill:#59636e}.limit{fill:#8c959f}.daemon{fill:#0969da}.database{fill:#54aeff}.other{fill:#bc4c00}
-@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.note{fill:#9198a1}.limit{fill:#656c76}.daemon{fill:#4493f8}
-.database{fill:#1f4f8f}.other{fill:#db6d28}}`
+@media(prefers-color-scheme:dark){text{fill:#f0f6fc}.note{fill:#9198a1}.limit{fill:#656c76}.daemon{fill:#1f6feb}
+.database{fill:#79c0ff}.other{fill:#db6d28}}`
 
 // Chart draws what the report says most about: the CPU of a message against the
 // limit, and the rates against the designs of the ladder.
@@ -139,10 +139,10 @@ func (c chart) draw(b *strings.Builder, y int) int {
 		fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end">%s</text>`, labelWidth-8, y+15, html.EscapeString(x.label))
 		at := float64(labelWidth)
 		for _, p := range x.parts {
-			width := 0.0
-			if most > 0 {
-				width = p.value / most * (chartWidth - labelWidth - noteWidth)
+			if p.value <= 0 {
+				continue
 			}
+			width := p.value / most * (chartWidth - labelWidth - noteWidth)
 			fmt.Fprintf(b, `<rect class="%s" x="%.1f" y="%d" width="%.1f" height="%d"/>`, p.class, at, y, width, barHeight)
 			at += width
 		}

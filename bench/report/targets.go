@@ -94,13 +94,13 @@ var targets = []target{
 		},
 	},
 	stage("a collecting lane with one message of 150 B: memory beside the message", "at most 600 B", 600,
-		"BenchmarkLane/collecting bytes/lane", "%.0f B"),
+		"%.0f B", "TestMemoryOfALane collecting"),
 	stage("the same while its goroutine delivers", "at most 3.5 KiB", 3584,
-		"BenchmarkLane/delivering bytes/lane", "%.0f B"),
+		"%.0f B", "TestMemoryOfALane collecting", "TestMemoryOfALane delivering"),
 	stage("the same after it retires", "nothing", 0,
-		"BenchmarkLane/retired bytes/lane", "%.0f B"),
+		"%.0f B", "TestMemoryOfALane left"),
 	stage("1,000,000 sparse ids, one message each: router, CPU a message", "at most 6 µs", 6,
-		"BenchmarkSparse cpu-µs/op", "%.2f µs"),
+		"%.2f µs", "BenchmarkSparse cpu-µs/op"),
 	{
 		"the same, whole path to SQLite: daemon CPU a message", "at most 2 × that of 1,000 ids", 2, false,
 		cpuRatio("ids", "ids-1000000", DaemonCPU, "ids-1000"),
@@ -218,11 +218,18 @@ func kept(to, block, name string) target {
 	}
 }
 
-// stage is a figure of a Go benchmark.
-func stage(what, want string, limit float64, name, format string) target {
+// stage is the sum of figures of Go benchmarks and tests.
+func stage(what, want string, limit float64, format string, names ...string) target {
 	return target{what, want, limit, false, func(r *Report) (float64, string, bool) {
-		v, ok := r.Stages[name]
-		return v, fmt.Sprintf(format, v), ok
+		sum := 0.0
+		for _, name := range names {
+			v, ok := r.Stages[name]
+			if !ok {
+				return 0, "", false
+			}
+			sum += v
+		}
+		return sum, fmt.Sprintf(format, sum), true
 	}}
 }
 
