@@ -129,8 +129,8 @@ func TestRuns(t *testing.T) {
 		func(m *engine.Message) { m.Remote = "elsewhere" },
 		func(m *engine.Message) { m.Sender = "" },
 	} {
-		add(&b, 7, same)
-		add(&b, 7, change)
+		add(&b, 30, same)
+		add(&b, 30, change)
 		add(&b, 1, change)
 		add(&b, 2, same)
 	}
