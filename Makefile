@@ -6,7 +6,7 @@ FUZZTIME ?= 10m
 COUNT    ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help build test long bench bench-quick seedbugs lint fmt needs clean
+.PHONY: help build test long bench bench-quick bench-peers seedbugs lint fmt needs clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,11 @@ bench: needs ## measure everything (15 minutes), and write it into docs/performa
 
 bench-quick: needs ## measure less, less exactly (2 minutes), and only print it
 	$(GO) run ./bench --quick
+
+# Bento is a module of its own, so that nothing of it gets into this one.
+bench-peers: needs build ## measure ingestd beside Bento (3 minutes), and write it into bench/peers/README.md
+	cd bench/peers/bento && $(GO) build -trimpath -o ../../../bin/peers/bento .
+	$(GO) run ./bench/peers --markdown bench/peers/README.md
 
 seedbugs: needs ## plant one bug after the other, and see that the tests find it
 	GO=$(GO) tools/seedbugs.sh
