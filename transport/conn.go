@@ -37,6 +37,7 @@ type conn struct {
 	ws     *WebSocket
 	conn   *websocket.Conn
 	socket *socket
+	pass   *pass
 	remote string
 	name   string // the client's name for itself, or empty
 	taken  uint64 // messages that the router accepted; the run goroutine's
@@ -152,6 +153,7 @@ func (c *conn) frame(d *decoder, frame []byte, valid bool) {
 		Client:   c.name,
 		Received: time.Now().UTC(),
 		Remote:   c.remote,
+		Sender:   c.pass.sender,
 	}
 	var m incoming
 	d.reset(frame, valid)

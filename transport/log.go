@@ -54,9 +54,10 @@ func (c *conn) logFailure(f failure) {
 	}
 }
 
-func (w *WebSocket) logRefused(r *http.Request, status int, reason string) {
+// The query is never logged: there may be a token in it.
+func (w *WebSocket) logRefused(r *http.Request, remote string, status int, reason string) {
 	if w.log.IsDebug() {
-		w.log.Debug("handshake refused", "remote", r.RemoteAddr, "path", hclog.Quote(r.URL.Path),
+		w.log.Debug("handshake refused", "remote", remote, "path", hclog.Quote(r.URL.Path),
 			"status", status, "reason", hclog.Quote(reason))
 	}
 }

@@ -20,6 +20,10 @@ func (c *conn) message(m *incoming, template *engine.Message, d *decoder) bool {
 		c.refuse(m, m.fault, m.text, d)
 		return true
 	}
+	if c.pass.ids != nil && m.id.id != "" && !c.pass.mayWrite(m.id.id) {
+		c.refuse(m, codeForbidden, textForbidden, d)
+		return true
+	}
 	switch {
 	case len(m.frame) > int(c.ws.config.MaxMessageSize) && m.op.kind != kindRestore:
 		c.refuse(m, codeBadMessage, "the message is larger than max_message_size", d)

@@ -5,17 +5,18 @@ import "sync/atomic"
 // errorCodes are all codes of error answers, in the order of the documentation.
 var errorCodes = [...]string{
 	codeBadJSON, codeBadMessage, codeUnknownOp, codeRejected,
-	codeConflict, codeTooManyStreams, codeOverloaded, codeUnsupported,
+	codeConflict, codeTooManyStreams, codeOverloaded, codeUnsupported, codeForbidden,
 }
 
 // WebSocketStats are a WebSocket's counters, since it was made, and gauges, as
 // they are now.
 type WebSocketStats struct {
-	Connections int    // open now
-	Accepted    uint64 // connections that were upgraded
-	Refused     uint64 // requests that were not
-	Frames      uint64 // that were received
-	Messages    uint64 // that the router accepted, control messages too
+	Connections int               // open now
+	Accepted    uint64            // connections that were upgraded
+	Refused     uint64            // requests that were not
+	Refusals    map[string]uint64 // those of them that were not let in, by reason; every reason is there
+	Frames      uint64            // that were received
+	Messages    uint64            // that the router accepted, control messages too
 
 	Errors map[string]uint64 // error answers by their code; every code is there
 
@@ -49,6 +50,7 @@ func (w *WebSocket) Stats() WebSocketStats {
 		Connections: open,
 		Accepted:    w.stats.accepted.Load(),
 		Refused:     w.stats.refused.Load(),
+		Refusals:    w.gate.refusals(),
 		Frames:      w.stats.frames.Load(),
 		Messages:    w.stats.messages.Load(),
 		Errors:      make(map[string]uint64, len(errorCodes)),

@@ -37,6 +37,7 @@ const (
 	codeTooManyStreams = "too_many_streams"
 	codeOverloaded     = "overloaded"
 	codeUnsupported    = "unsupported"
+	codeForbidden      = "forbidden"
 )
 
 // wireID is an id as its client wrote it: a number, or a string.
