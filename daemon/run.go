@@ -89,7 +89,8 @@ func (p *parts) run(ctx context.Context) error {
 
 type namedTransport struct {
 	Transport
-	name string
+	name   string
+	update func(t Transport, config any) error // nil: nothing of it changes while it runs
 }
 
 // open opens the sink, binds the ports, and makes the engine, in this order, so
@@ -115,7 +116,7 @@ func (d *daemon) open(ctx context.Context) (p *parts, err error) {
 		if err != nil {
 			return p, fmt.Errorf("open %s: %w", t.path(), hintListen(err, t.path()+".listen"))
 		}
-		p.transports = append(p.transports, namedTransport{opened, t.path()})
+		p.transports = append(p.transports, namedTransport{opened, t.path(), t.update})
 	}
 	if d.cfg.Admin.Listen != "" {
 		if p.admin, err = listenAdmin(d.cfg.Admin.Listen, d.log.Named("admin")); err != nil {

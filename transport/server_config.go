@@ -165,7 +165,7 @@ func (c AuthConfig) validate(check checker) {
 	seen := map[[sha256.Size]byte]string{}
 	for _, t := range c.Tokens {
 		at := func(setting string) string { return "auth.token." + t.Name + "." + setting }
-		check(validName(t.Name), "auth.token", "%s", badName)
+		check(validName(t.Name), "auth.token."+t.Name, "%s", badName)
 		check((t.Value == "") != (t.SHA256 == ""), at("value"), "a token has either value or sha256, and it is not empty")
 		if t.Value != "" {
 			check(validToken(string(t.Value)), at("value"), "%s", badToken)

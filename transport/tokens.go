@@ -22,7 +22,7 @@ const leastToken = 16
 const (
 	badToken     = "a token must be at least 16 bytes of printable ASCII without spaces, as openssl rand -hex 32 makes it"
 	badName      = "a token's name must be 1 to 64 letters, digits, and any of . _ @ -"
-	badDigest    = "sha256 must be the 64 hexadecimal digits of a SHA-256"
+	badDigest    = "the digest must be the 64 hexadecimal digits of a SHA-256"
 	badIDPattern = "an id must be 1 to 255 bytes, with no * but at its end"
 )
 

@@ -51,6 +51,10 @@ func Secrets(config any) []string {
 	var found []string
 	for _, f := range fieldsOf(reflect.ValueOf(config)) {
 		switch {
+		case f.block && f.value.Kind() == reflect.Slice:
+			for i := range f.value.Len() {
+				found = append(found, Secrets(f.value.Index(i).Interface())...)
+			}
 		case f.block:
 			found = append(found, Secrets(f.value.Interface())...)
 		case f.value.Type() == secretType:
