@@ -6,6 +6,7 @@ import "sync/atomic"
 var errorCodes = [...]string{
 	codeBadJSON, codeBadMessage, codeUnknownOp, codeRejected,
 	codeConflict, codeTooManyStreams, codeOverloaded, codeUnsupported, codeForbidden,
+	codeUnavailable, codeUndelivered,
 }
 
 // WebSocketStats are a WebSocket's counters, since it was made, and gauges, as
@@ -30,15 +31,26 @@ type WebSocketStats struct {
 type counters struct {
 	accepted, refused, frames, messages, slow, silent atomic.Uint64
 
-	errors [len(errorCodes)]atomic.Uint64
+	errorCounters
 }
 
-func (c *counters) failed(code string) {
+// errorCounters count error answers by their code.
+type errorCounters [len(errorCodes)]atomic.Uint64
+
+func (c *errorCounters) failed(code string) {
 	for i, known := range errorCodes {
 		if known == code {
-			c.errors[i].Add(1)
+			c[i].Add(1)
 		}
 	}
+}
+
+func (c *errorCounters) byCode() map[string]uint64 {
+	m := make(map[string]uint64, len(errorCodes))
+	for i, code := range errorCodes {
+		m[code] = c[i].Load()
+	}
+	return m
 }
 
 // Stats may be called at any time.
@@ -53,12 +65,9 @@ func (w *WebSocket) Stats() WebSocketStats {
 		Refusals:    w.gate.refusals(),
 		Frames:      w.stats.frames.Load(),
 		Messages:    w.stats.messages.Load(),
-		Errors:      make(map[string]uint64, len(errorCodes)),
+		Errors:      w.stats.byCode(),
 		CutSlow:     w.stats.slow.Load(),
 		CutSilent:   w.stats.silent.Load(),
-	}
-	for i, code := range errorCodes {
-		s.Errors[code] = w.stats.errors[i].Load()
 	}
 	if w.holds != nil {
 		s.Held = w.holds.len()

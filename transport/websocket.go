@@ -17,6 +17,7 @@ import (
 // WebSocket takes messages from websocket clients: it is a server. Make it with
 // [ListenWebSocket].
 type WebSocket struct {
+	warner
 	config     WebSocketConfig
 	log        hclog.Logger
 	ops        map[string]*operation
@@ -26,7 +27,6 @@ type WebSocket struct {
 	gate       *gate
 	server     *http.Server
 	stats      counters
-	away       [len(awayReasons)]away
 	graces     graces
 	frames     sync.Pool
 
@@ -64,6 +64,7 @@ func ListenWebSocket(c WebSocketConfig) (*WebSocket, error) {
 
 func newWebSocket(c WebSocketConfig, g *gate) *WebSocket {
 	w := &WebSocket{
+		warner:     warner{to: g.log},
 		config:     c,
 		log:        g.log,
 		ops:        operations(c.Ops, c.Handlers),
