@@ -183,4 +183,3 @@ func (s *httpServer) routedIDs() string {
 	}
 	return strings.Join(all, ", ")
 }
-
