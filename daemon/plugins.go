@@ -23,6 +23,7 @@ func builtin() []Option {
 		WithSink("stdout", stdout.DefaultConfig, stdout.Open),
 
 		WithTransport("websocket", defaultWebSocket, listenWebSocket),
+		WithTransport("http", defaultHTTP, listenHTTP),
 	}
 }
 
@@ -33,13 +34,16 @@ type webSocketConfig transport.WebSocketConfig
 func defaultWebSocket() webSocketConfig { return webSocketConfig(transport.DefaultWebSocketConfig()) }
 
 func (c webSocketConfig) Validate() error {
-	err := transport.WebSocketConfig(c).Validate()
-	if c.Listen == "" {
-		err = errors.Join(&engine.OptionError{
-			Option: "listen", Problem: "must be an address and a port like 127.0.0.1:7001: without one nobody could connect",
-		}, err)
+	return errors.Join(needsPort(c.Listen), transport.WebSocketConfig(c).Validate())
+}
+
+func needsPort(listen string) error {
+	if listen != "" {
+		return nil
 	}
-	return err
+	return &engine.OptionError{
+		Option: "listen", Problem: "must be an address and a port like 127.0.0.1:7001: without one nobody could connect",
+	}
 }
 
 // webSocket is a websocket server whose Update takes the settings of a daemon.
@@ -55,6 +59,28 @@ func listenWebSocket(_ context.Context, c webSocketConfig, h Host) (webSocket, e
 	c.Logger, c.Holds, c.RestoreToken = h.Logger, h.Holds, h.RestoreToken
 	w, err := transport.ListenWebSocket(transport.WebSocketConfig(c))
 	return webSocket{w}, err
+}
+
+// httpConfig is that of an HTTP server in a daemon, which needs a port too.
+type httpConfig transport.HTTPConfig
+
+func defaultHTTP() httpConfig { return httpConfig(transport.DefaultHTTPConfig()) }
+
+func (c httpConfig) Validate() error {
+	return errors.Join(needsPort(c.Listen), transport.HTTPConfig(c).Validate())
+}
+
+// httpServer is an HTTP server whose Update takes the settings of a daemon.
+type httpServer struct{ *transport.HTTP }
+
+func (h httpServer) Update(c httpConfig) error { return h.HTTP.Update(transport.HTTPConfig(c)) }
+
+var _ Updater[httpConfig] = httpServer{}
+
+func listenHTTP(_ context.Context, c httpConfig, h Host) (httpServer, error) {
+	c.Logger, c.Holds = h.Logger, h.Holds
+	s, err := transport.ListenHTTP(transport.HTTPConfig(c))
+	return httpServer{s}, err
 }
 
 // Host is what the daemon shares with a transport.
