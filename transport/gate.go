@@ -81,6 +81,7 @@ func (g *gate) adopt(c ServerConfig) (changed bool, err error) {
 	if g.rules.Load() != nil && read.same(&g.files) && sameRules(&c, &g.config) {
 		return false, nil
 	}
+	c = c.clone() // the caller may change what it points to
 	made, err := newRules(&c, &read)
 	if err != nil {
 		return false, err

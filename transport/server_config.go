@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,6 +124,24 @@ type Identity struct {
 
 func defaultServerConfig(listen, path string) ServerConfig {
 	return ServerConfig{Listen: listen, Path: path, Origins: []string{}, TrustedProxies: []string{}}
+}
+
+// clone copies what the configuration points to.
+func (c ServerConfig) clone() ServerConfig {
+	c.Origins, c.TrustedProxies = slices.Clone(c.Origins), slices.Clone(c.TrustedProxies)
+	if c.TLS != nil {
+		files := *c.TLS
+		c.TLS = &files
+	}
+	if c.Auth != nil {
+		auth := *c.Auth
+		auth.Tokens = slices.Clone(auth.Tokens)
+		for i, t := range auth.Tokens {
+			auth.Tokens[i].IDs = slices.Clone(t.IDs)
+		}
+		c.Auth = &auth
+	}
+	return c
 }
 
 // checker collects the faults of a configuration.
