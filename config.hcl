@@ -8,7 +8,8 @@
 #   ingestd run --set router.batch_size=50
 #
 # SIGHUP reads the file again. What cannot change without a restart is named in
-# the log then; log.level, router, shutdown_timeout, and the retries change at once.
+# the log then; log.level, router, shutdown_timeout, the retries, and who may connect
+# change at once.
 
 data_dir         = "ingest-data" # spool, dead letters, numbers, lock file
 shutdown_timeout = "30s"         # what is not stored by then stays in the spool, or goes to a file in data_dir
@@ -29,7 +30,46 @@ transport "websocket" {
   max_message_size = "1MiB"
   ping_interval    = "25s" # 0s: no pings
   ping_timeout     = "10s"
+
+  # Who may connect. Without auth everybody may who reaches the port.
+  origins         = []    # web pages of other hosts: "https://app.example.com", "https://*.example.com", "*"
+  require_origin  = false # true: only web pages
+  trusted_proxies = []    # networks whose X-Forwarded-For is believed: "10.0.0.0/8"
+  max_connections = 0     # past it: 503; 0: as the limit of open files allows
+
+  max_connections_per_address = 0 # 0: no limit
+
+  # tls {
+  #   cert      = "cert.pem" # read again when it changes
+  #   key       = "key.pem"
+  #   client_ca = "" # the roots of the certificates that clients must show
+  # }
+
+  # auth {
+  #   query = false    # true: a token may also be in the URL, ?token=
+  #   file  = "tokens" # a line each: NAME TOKEN, or NAME sha256:HEX, and perhaps ID,ID,PREFIX*
+  #   token "edge-1" {
+  #     value   = env("INGEST_TOKEN") # or sha256 = "HEX"
+  #     sha256  = ""
+  #     ids     = null # every id; ["17", "sensor-*"]
+  #     expires = ""   # never; "2027-01-31T00:00:00Z"
+  #   }
+  # }
 }
+
+# Another way in: POST requests, answered when their messages are stored. A transport
+# block replaces the default one: write transport "websocket" { } beside it to have both.
+#
+# transport "http" {
+#   listen           = "127.0.0.1:7003"
+#   path             = "/v1/messages"
+#   ops              = ["report"]
+#   ack              = "stored"
+#   max_body_size    = "8MiB"  # as it is sent and as it is decompressed
+#   max_message_size = "1MiB"
+#   max_bodies       = "64MiB" # what all bodies may take together
+#   body_timeout     = "10s"   # to arrive; a second more for each 16 KiB that have
+# }
 
 router {
   batch_size   = 10       # a stream's batch is ready at this many messages,

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,28 @@ func TestExampleOfOtherSinks(t *testing.T) {
 			if !strings.Contains(block, path) {
 				t.Errorf("config.hcl does not show %s of the sink %s", path, name)
 			}
+		}
+	}
+}
+
+// So is the HTTP server that it shows in comments.
+func TestExampleOfHTTP(t *testing.T) {
+	p := testPlugins(t)
+	_, block, ok := strings.Cut(ingestd.ExampleConfig(), "# transport \"http\"")
+	block, _, closed := strings.Cut(block, "\n# }")
+	if !ok || !closed {
+		t.Fatal("config.hcl does not show it")
+	}
+	cfg := testConfig(t, p, "transport \"http\""+regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(block, "")+"\n}")
+	kind, _ := p.transport("http")
+	if changed := hclx.Changed("", kind.defaults(), cfg.transports[0].config); len(changed) > 0 {
+		t.Errorf("these are not the defaults: %v", changed)
+	}
+	websocket, _ := p.transport("websocket")
+	common := hclx.Paths("", websocket.defaults())
+	for _, path := range hclx.Paths("", kind.defaults()) {
+		if !strings.Contains(block, path) && !slices.Contains(common, path) {
+			t.Errorf("config.hcl does not show %s", path)
 		}
 	}
 }

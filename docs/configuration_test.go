@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -33,7 +34,7 @@ func check(args ...string) (string, error) {
 // Every setting that the program has is in the tables, with its default, and no
 // other.
 func TestSettings(t *testing.T) {
-	t.Chdir(t.TempDir()) // there is no config.hcl
+	useTransports(t)
 	have := map[string]string{}
 	for _, args := range [][]string{{"--set=sink=sqlite"}, {"--set=sink=mysql", dsn}, {"--set=sink=stdout"}} {
 		out, err := check(args...)
@@ -68,10 +69,21 @@ func TestSettings(t *testing.T) {
 			t.Errorf("the default of %s is %s, not %s", s.name, value, s.value)
 		}
 	}
-	for name := range have {
-		if !shown[name] {
+	for name, value := range have {
+		// What both servers have is shown of the one.
+		same := strings.Replace(name, "transport.http.", "transport.websocket.", 1)
+		if !shown[name] && (!shown[same] || have[same] != value) {
 			t.Errorf("%s is not shown", name)
 		}
+	}
+}
+
+// useTransports makes a configuration with both servers the one of the test.
+func useTransports(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("config.hcl", []byte("transport \"websocket\" {}\ntransport \"http\" {}\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -84,6 +96,7 @@ var (
 // What the tables say of values is so: the least and the greatest are taken, the
 // next ones are not.
 func TestRanges(t *testing.T) {
+	useTransports(t)
 	tried := 0
 	for _, s := range settings(t) {
 		var good, bad []string
