@@ -75,3 +75,38 @@ func TestExampleOfHTTP(t *testing.T) {
 		}
 	}
 }
+
+// So are the blocks of servers that it shows in comments, but for what must be given.
+func TestExampleOfServers(t *testing.T) {
+	t.Setenv("INGEST_TOKEN", "0123456789abcdef")
+	p := testPlugins(t)
+	blocks := ""
+	for _, name := range []string{"tls", "auth"} {
+		_, block, ok := strings.Cut(ingestd.ExampleConfig(), "\n  # "+name+" {\n")
+		block, _, closed := strings.Cut(block, "\n  # }\n")
+		if !ok || !closed {
+			t.Fatalf("config.hcl does not show the block %s", name)
+		}
+		blocks += name + " {\n" + regexp.MustCompile(`(?m)^  # ?`).ReplaceAllString(block, "") + "\n}\n"
+	}
+	cfg := testConfig(t, p, "transport \"websocket\" {\n"+blocks+"}\n")
+	least := testConfig(t, p, "", "transport.websocket.tls.cert=cert.pem", "transport.websocket.tls.key=key.pem",
+		"transport.websocket.auth.file=tokens", "transport.websocket.auth.token.edge-1.value=0123456789abcdef")
+	if got, want := cfg.hcl(), least.hcl(); got != want {
+		t.Errorf("config.hcl means\n%s\nthe defaults are\n%s", got, want)
+	}
+	kind, _ := p.transport("websocket")
+	for _, path := range hclx.Paths("", kind.defaults()) {
+		if head, _, nested := strings.Cut(path, "."); nested && (head == "tls" || head == "auth") {
+			name := path[strings.LastIndex(path, ".")+1:]
+			if !regexp.MustCompile(`(?m)^ *` + name + ` +=`).MatchString(blocks) {
+				t.Errorf("config.hcl does not show %s", path)
+			}
+		}
+	}
+	for _, path := range hclx.Paths("", kind.defaults()) {
+		if !strings.Contains(path, ".") && !regexp.MustCompile(`(?m)^ *`+path+` +=`).MatchString(ingestd.ExampleConfig()) {
+			t.Errorf("config.hcl does not show %s", path)
+		}
+	}
+}

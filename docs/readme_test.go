@@ -200,6 +200,7 @@ func TestGoCode(t *testing.T) {
 // Configuration in documents is valid.
 func TestHCL(t *testing.T) {
 	t.Setenv("INGEST_MYSQL_DSN", "user:password@tcp(host:3306)/database")
+	t.Setenv("INGEST_TOKEN", "0123456789abcdef")
 	t.Chdir(t.TempDir())
 	found := 0
 	for _, doc := range documents(t) {

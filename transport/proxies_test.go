@@ -93,7 +93,7 @@ func TestBehindAProxy(t *testing.T) {
 			}
 			codes += " " + http.StatusText(status)
 		}
-		busy, up := " "+http.StatusText(503), " "+http.StatusText(101)
+		busy, up := " "+http.StatusText(http.StatusServiceUnavailable), " "+http.StatusText(http.StatusSwitchingProtocols)
 		want := up + up + busy + up + up + up + busy
 		if !trusted {
 			want = up + up + strings.Repeat(busy, 5)

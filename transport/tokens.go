@@ -125,7 +125,7 @@ func newTokens(c *AuthConfig, file []byte) (*tokens, error) {
 // parseToken reads a line of the file: NAME TOKEN [IDS].
 func parseToken(fields []string) (t *token, plain bool, err error) {
 	if len(fields) < 2 || len(fields) > 3 {
-		return nil, false, errors.New("a line must be NAME TOKEN, or NAME TOKEN ID,ID,...")
+		return nil, false, errors.New("a line must be NAME TOKEN, or NAME TOKEN ID,ID")
 	}
 	who := Identity{Name: fields[0]}
 	if !validName(who.Name) {
