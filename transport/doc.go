@@ -1,6 +1,6 @@
 // Package transport brings messages in. [WebSocket] is a server for websocket
-// clients; any other way in is an [engine.Transport] too, and package
-// transporttest tells whether it keeps that contract.
+// clients, [HTTP] one for POST requests; any other way in is an [engine.Transport]
+// too, and package transporttest tells whether it keeps that contract.
 //
 // # The parts
 //
@@ -11,6 +11,10 @@
 // acks are raised while they wait. What ends with a connection is decided by
 // [Holds], which all transports of a program share. The wire format is in wire.go,
 // what the log is told in log.go.
+//
+// The body of a request is read (http_body.go, bodies.go) and decoded like a frame.
+// What becomes of its messages is noted (http_post.go, http_settle.go) until it can
+// be answered (http_outcome.go).
 //
 // # Goroutines
 //
@@ -26,12 +30,23 @@
 //	close       the last answer of    with the connection      the socket, at most 3 s
 //	            a drain
 //
+// Those of an HTTP:
+//
+//	goroutine   started by            ends                     blocks on
+//	accept      Serve                 when the drain begins    the listener
+//	watch       Serve                 with Serve               a ticker
+//	request     the HTTP server, one  with the connection      the socket, at most BodyTimeout
+//	            a connection                                   and a second for each 16 KiB;
+//	                                                           a turn to decompress; Route;
+//	                                                           Settled
+//	shut        the drain             when all are answered    the requests
+//
 // Serve waits for all of them. Settled and Spooled come on the engine's
 // goroutines; they take the connection's lock, which is never held during Route or
 // while the socket is written.
 //
 // # Locks
 //
-// A connection's lock comes before a shard of Holds. The server's own lock, which
+// The lock of a connection, or of a request, comes before a shard of Holds. The server's own lock, which
 // guards the set of connections, is never held together with a connection's.
 package transport
