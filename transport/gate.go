@@ -19,6 +19,8 @@ type gate struct {
 	log      hclog.Logger
 	sockets  *sockets
 	listener net.Listener // nil: no port of its own
+	secure   bool         // it is one of TLS
+	path     string
 	rules    atomic.Pointer[rules]
 	turned   refusals
 	places   places
@@ -44,7 +46,7 @@ type rules struct {
 
 // newGate makes the gate of a validated configuration.
 func newGate(c ServerConfig) (*gate, error) {
-	g := &gate{log: c.Logger, sockets: c.sockets}
+	g := &gate{log: c.Logger, sockets: c.sockets, secure: c.TLS != nil, path: c.Path}
 	if g.log == nil {
 		g.log = hclog.NewNullLogger()
 	}
@@ -64,7 +66,7 @@ func (g *gate) update(c ServerConfig) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c.Listen, c.Path, c.Logger, c.sockets, c.Authenticate = g.config.Listen, g.config.Path, g.config.Logger, g.config.sockets, g.config.Authenticate
-	if c.TLS == nil || g.config.TLS == nil { // the port is of TLS, or is not
+	if c.TLS == nil || !g.secure { // the port is of TLS, or is not
 		c.TLS = g.config.TLS
 	}
 	_, err := g.adopt(c)

@@ -30,7 +30,7 @@ func (g *gate) listen() error {
 // accept makes l the port.
 func (g *gate) accept(l net.Listener) {
 	g.listener = &listener{l, g.sockets}
-	if g.config.TLS != nil {
+	if g.secure {
 		g.listener = tls.NewListener(g.listener, &tls.Config{
 			MinVersion: tls.VersionTLS12,
 			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
@@ -62,10 +62,10 @@ func (g *gate) url(scheme string) string {
 	if g.listener == nil {
 		return "(no port of its own)"
 	}
-	if g.config.TLS != nil {
+	if g.secure {
 		scheme += "s"
 	}
-	return scheme + "://" + g.listener.Addr().String() + g.config.Path
+	return scheme + "://" + g.listener.Addr().String() + g.path
 }
 
 // listener counts the sockets that it accepts.
