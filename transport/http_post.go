@@ -48,11 +48,13 @@ type post struct {
 	all      gap           // the gap of all streams that have none
 	stop     bool          // nothing more is routed
 	flushAll bool          // it is asked for
-	wake     chan struct{} // something is settled that may be waited for
+	wake     chan struct{} // what is waited for is so
 
 	mu       sync.Mutex
 	over     bool                // nobody waits any more
+	until    func() bool         // what the handler waits for; nil: nothing
 	streams  map[string]*touched // those that have messages outstanding
+	spare    []touched           // to be used next
 	waiting  int                 // messages that the answer waits for
 	flushing int                 // flushes that nobody asked for by name
 	spooled  []uint64            // a bit for each message, by index: it was counted
@@ -272,7 +274,11 @@ func (p *post) pin(m *incoming, kind engine.Kind, at place) {
 	}
 	s := p.streams[m.id.id]
 	if s == nil {
-		s = &touched{id: strings.Clone(m.id.id)}
+		if len(p.spare) == 0 {
+			p.spare = make([]touched, min(max(len(p.streams), 1), 64))
+		}
+		s, p.spare = &p.spare[0], p.spare[1:]
+		s.id = strings.Clone(m.id.id)
 		p.streams[s.id] = s
 	}
 	s.outstanding++
@@ -316,7 +322,12 @@ func (p *post) flush(template *engine.Message, client context.Context) bool {
 	for _, msg.ID = range ids {
 		// Nobody waits for the flushes of a client that is gone; there are no more of
 		// them than it has messages outstanding.
-		here = here && p.wait(client, func() bool { return p.flushing < maxFlushes })
+		p.mu.Lock()
+		full := p.flushing >= maxFlushes
+		p.mu.Unlock()
+		if here && full {
+			here = p.wait(client, func() bool { return p.flushing <= maxFlushes/2 })
+		}
 		p.mu.Lock()
 		needed := p.streams[msg.ID] != nil
 		if needed {
@@ -339,21 +350,21 @@ func (p *post) flush(template *engine.Message, client context.Context) bool {
 	return !p.flushAll || p.wait(client, func() bool { return p.flushing == 0 })
 }
 
-// wait waits until ok, which is called with the lock, and false where the client is
-// gone before.
+// wait waits until ok, which is called with the lock, and once true stays so. It
+// returns false where the client is gone before.
 func (p *post) wait(client context.Context, ok func() bool) bool {
-	for {
-		p.mu.Lock()
-		done := ok()
+	p.mu.Lock()
+	if ok() {
 		p.mu.Unlock()
-		if done {
-			return true
-		}
-		select {
-		case <-p.wake:
-		case <-client.Done():
-			return false
-		}
+		return true
+	}
+	p.until = ok
+	p.mu.Unlock()
+	select {
+	case <-p.wake:
+		return true
+	case <-client.Done():
+		return false
 	}
 }
 

@@ -71,11 +71,11 @@ func (p *post) noteSettled(ms []engine.Message, r engine.Result, err error) {
 	p.poke()
 }
 
-// poke wakes the handler. It needs the lock.
+// poke wakes the handler once what it waits for is so. It needs the lock.
 func (p *post) poke() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
+	if p.until != nil && p.until() {
+		p.until = nil
+		p.wake <- struct{}{} // there is room: nobody else sends, and once
 	}
 }
 
