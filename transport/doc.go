@@ -12,6 +12,13 @@
 // [Holds], which all transports of a program share. The wire format is in wire.go,
 // what the log is told in log.go.
 //
+// Before any of that, every request to a server passes its gate (gate.go): whose
+// address it has (proxies.go), whether there is room (sockets.go), which page it
+// comes from (origins.go), and who sends it (auth.go, tokens.go). What the gate
+// needs is read from the configuration and from files (server_config.go, certs.go)
+// into rules that others replace while the server runs. The port, its TLS and its
+// HTTP server are made in listen.go.
+//
 // The body of a request is read (http_body.go, bodies.go) and decoded like a frame.
 // What becomes of its messages is noted (http_post.go, http_settle.go) until it can
 // be answered (http_outcome.go).
@@ -21,7 +28,10 @@
 //	goroutine   started by            ends                     blocks on
 //	accept      Serve                 when the drain begins    the listener
 //	clock       Serve                 with Serve               a ticker
-//	request     the HTTP server       once upgraded            the client's request
+//	watch       Serve                 with Serve               a ticker; the files of tokens
+//	                                                           and certificates
+//	request     the HTTP server       once upgraded            the client's request; the host
+//	                                                           program's Authenticate
 //	run         ServeHTTP, one a      with the connection      the socket; Route; room for
 //	            connection                                     answers and control messages
 //	write       the first answer in   when the queue is empty  the socket, at most
@@ -29,6 +39,8 @@
 //	ping        the clock             when it is answered      the socket, at most PingTimeout
 //	close       the last answer of    with the connection      the socket, at most 3 s
 //	            a drain
+//	expel       Update, watch, where  with the connection      the socket, at most 3 s
+//	            a token is taken back
 //
 // Those of an HTTP:
 //
@@ -47,6 +59,8 @@
 //
 // # Locks
 //
-// The lock of a connection, or of a request, comes before a shard of Holds. The server's own lock, which
-// guards the set of connections, is never held together with a connection's.
+// The lock of a connection, or of a request, comes before a shard of Holds. The
+// server's own lock, which guards the set of connections, is never held together
+// with a connection's. In the gate, the lock of its places comes before that of the
+// sockets; nothing else is done under either.
 package transport
