@@ -96,7 +96,7 @@ func TestPosts(t *testing.T) {
 					func() (outcome, error) { return p.post(query, packed.Bytes(), "Content-Encoding", "gzip") },
 				} {
 					if o, err := send(); err != nil || o.status != 200 || o.Stored != lines || len(o.Errors) > 0 {
-						return fmt.Errorf("part %d of client %d: %+v, %v", part, i, o, err)
+						return fmt.Errorf("part %d of client %d: %+v, %w", part, i, o, err)
 					}
 				}
 				// What is answered is there.
@@ -123,7 +123,7 @@ func TestPosts(t *testing.T) {
 		rows := s.rows()
 		for i, r := range rows {
 			var client, n int
-			if _, err := fmt.Sscanf(string(r.data), `"%d.%d"`, &client, &n); err != nil {
+			if _, err := fmt.Sscanf(r.data, `"%d.%d"`, &client, &n); err != nil {
 				if r.seq != 2000 {
 					t.Fatalf("%+v: %v", r, err)
 				}
