@@ -70,6 +70,7 @@ func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		conn:   c,
 		socket: h.socket,
 		pass:   p,
+		ids:    p.ids,
 		remote: p.remote,
 		name:   name,
 		table:  newTable(w.holds),

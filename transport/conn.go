@@ -38,6 +38,7 @@ type conn struct {
 	conn   *websocket.Conn
 	socket *socket
 	pass   *pass
+	ids    *idSet // that the client may send to; nil: every id
 	remote string
 	name   string // the client's name for itself, or empty
 	taken  uint64 // messages that the router accepted; the run goroutine's

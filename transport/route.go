@@ -20,7 +20,7 @@ func (c *conn) message(m *incoming, template *engine.Message, d *decoder) bool {
 		c.refuse(m, m.fault, m.text, d)
 		return true
 	}
-	if c.pass.ids != nil && m.id.id != "" && !c.pass.mayWrite(m.id.id) {
+	if c.ids != nil && m.id.id != "" && !c.ids.has(m.id.id) {
 		c.refuse(m, codeForbidden, textForbidden, d)
 		return true
 	}
