@@ -30,7 +30,7 @@ func (h *HTTP) Stats() HTTPStats {
 		Refused:  h.stats.refused.Load(),
 		Refusals: h.gate.refusals(),
 		Messages: h.stats.messages.Load(),
-		Errors:   h.stats.byCode(),
+		Errors:   h.stats.byCode(errorCodes[:]),
 		CutSlow:  h.stats.slow.Load(),
 		Bodies:   h.bodies.used.Load(),
 	}

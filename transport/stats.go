@@ -2,7 +2,8 @@ package transport
 
 import "sync/atomic"
 
-// errorCodes are all codes of error answers, in the order of the documentation.
+// errorCodes are all codes of error answers, in the order of the documentation; the
+// last two are those of HTTP alone.
 var errorCodes = [...]string{
 	codeBadJSON, codeBadMessage, codeUnknownOp, codeRejected,
 	codeConflict, codeTooManyStreams, codeOverloaded, codeUnsupported, codeForbidden,
@@ -45,13 +46,16 @@ func (c *errorCounters) failed(code string) {
 	}
 }
 
-func (c *errorCounters) byCode() map[string]uint64 {
-	m := make(map[string]uint64, len(errorCodes))
-	for i, code := range errorCodes {
+func (c *errorCounters) byCode(codes []string) map[string]uint64 {
+	m := make(map[string]uint64, len(codes))
+	for i, code := range codes {
 		m[code] = c[i].Load()
 	}
 	return m
 }
+
+// webSocketCodes are those that a websocket client may hear.
+var webSocketCodes = errorCodes[:len(errorCodes)-2]
 
 // Stats may be called at any time.
 func (w *WebSocket) Stats() WebSocketStats {
@@ -65,7 +69,7 @@ func (w *WebSocket) Stats() WebSocketStats {
 		Refusals:    w.gate.refusals(),
 		Frames:      w.stats.frames.Load(),
 		Messages:    w.stats.messages.Load(),
-		Errors:      w.stats.byCode(),
+		Errors:      w.stats.byCode(webSocketCodes),
 		CutSlow:     w.stats.slow.Load(),
 		CutSilent:   w.stats.silent.Load(),
 	}
