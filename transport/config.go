@@ -54,6 +54,10 @@ type WebSocketConfig struct {
 	// no room, does not count.
 	PingTimeout time.Duration `hcl:"ping_timeout,optional"`
 
+	// Decode says where the fields of messages are that are not of the form of our
+	// own. nil: they are.
+	Decode *DecodeConfig `hcl:"decode,block"`
+
 	// WriteTimeout is how long a client may leave an answer in the socket before it
 	// is cut.
 	WriteTimeout time.Duration
@@ -67,8 +71,8 @@ type WebSocketConfig struct {
 	Holds *Holds
 
 	// RestoreToken is what a message of op restore must show: it stands in the files
-	// of undelivered messages that the engine of this server writes. Empty: there is
-	// no such op.
+	// of undelivered messages that the engine of this server writes. Empty, or with a
+	// Decode: there is no such op.
 	RestoreToken engine.Secret `hcl:"-"`
 }
 
@@ -102,6 +106,7 @@ func (c WebSocketConfig) Validate() error {
 	check(c.PingTimeout > 0, "ping_timeout", "must be positive, not %v", c.PingTimeout)
 	check(c.WriteTimeout > 0, "write_timeout", "must be positive, not %v", c.WriteTimeout)
 	c.validateOps(check)
+	c.Decode.validate(check, operations(c.Ops, c.Handlers))
 	return errors.Join(errs...)
 }
 

@@ -76,7 +76,8 @@ func newHTTP(c HTTPConfig, g *gate) *HTTP {
 	}
 	h.bodies.max = int64(c.MaxBodies)
 	h.unpacker = newUnpacker(&h.bodies, int(c.MaxBodySize), runtime.GOMAXPROCS(0))
-	h.decoders.New = func() any { return newDecoder(h.ops) }
+	mapping := c.Decode.compile(h.ops)
+	h.decoders.New = func() any { return newDecoder(h.ops).with(mapping) }
 	if g.listener == nil {
 		return h
 	}

@@ -37,6 +37,10 @@ type HTTPConfig struct {
 	// arrived it is a second more.
 	BodyTimeout time.Duration `hcl:"body_timeout,optional"`
 
+	// Decode says where the fields of messages are that are not of the form of our
+	// own. nil: they are.
+	Decode *DecodeConfig `hcl:"decode,block"`
+
 	// WriteTimeout is how long a client may leave its answer in the socket.
 	WriteTimeout time.Duration
 
@@ -68,6 +72,7 @@ func (c HTTPConfig) Validate() error {
 	check := checking(&errs)
 	c.validate(check)
 	WebSocketConfig{Ops: c.Ops}.validateOps(check)
+	c.Decode.validate(check, operations(c.Ops, nil))
 	check(c.Ack == AckStored || c.Ack == AckSpooled,
 		"ack", "must be %q or %q, not %q", AckStored, AckSpooled, c.Ack)
 	check(c.MaxBodySize >= minMessageSize && c.MaxBodySize <= maxMessageSize, "max_body_size",

@@ -21,6 +21,7 @@ type WebSocket struct {
 	config     WebSocketConfig
 	log        hclog.Logger
 	ops        map[string]*operation
+	mapping    *mapping
 	restoring  int // the most bytes of a frame that brings back a message; 0: none may
 	ackSpooled bool
 	holds      *Holds // nil where nothing would ever be ended
@@ -74,7 +75,8 @@ func newWebSocket(c WebSocketConfig, g *gate) *WebSocket {
 		conns:      make(map[*conn]struct{}),
 	}
 	w.frames.New = w.newFrameBuffer
-	if c.RestoreToken != "" {
+	w.mapping = c.Decode.compile(w.ops)
+	if c.RestoreToken != "" && w.mapping == nil {
 		w.ops[opRestore] = &operation{name: opRestore, kind: kindRestore}
 		w.restoring = restoringSize(int(c.MaxMessageSize))
 	}

@@ -17,7 +17,8 @@ import (
 // such block; at is the place of the block's header.
 //
 // Fields have hcl tags, as for gohcl; "-" leaves one out. Beside gohcl's own types
-// they may be time.Duration, [engine.Size] and [engine.Secret]. Tagged as a block
+// they may be time.Duration, [engine.Size] and [engine.Secret]; a list of strings
+// that is an [encoding.TextUnmarshaler] takes a string, too. Tagged as a block
 // they are a struct or a pointer to one, for a block that there may be once, or a
 // slice of structs of which one field is tagged as the label, for blocks that have
 // a name each. The fields of an embedded struct without a tag are those of the

@@ -1,6 +1,7 @@
 package hclx
 
 import (
+	"encoding"
 	"fmt"
 	"math/big"
 	"reflect"
@@ -23,6 +24,9 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	sizeType     = reflect.TypeFor[engine.Size]()
 	secretType   = reflect.TypeFor[engine.Secret]()
+
+	// A list of this type takes a string, too, for a list of one.
+	textType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
 // assign puts v into the field f.
@@ -137,6 +141,16 @@ func assignInt(f reflect.Value, v cty.Value, loose bool) *problem {
 
 func assignStrings(f reflect.Value, v cty.Value, loose bool) *problem {
 	required := &problem{"a list of strings is required", `Write ["one", "two"].`}
+	one, takesOne := f.Addr().Interface().(encoding.TextUnmarshaler)
+	if takesOne {
+		required = &problem{"a string, or a list of strings, is required", ""}
+	}
+	if takesOne && v.Type() == cty.String && !loose {
+		if err := one.UnmarshalText([]byte(v.AsString())); err != nil {
+			return &problem{err.Error(), ""}
+		}
+		return nil
+	}
 	out := reflect.MakeSlice(f.Type(), 0, 0)
 	add := func(s string) { out = reflect.Append(out, reflect.ValueOf(s).Convert(f.Type().Elem())) }
 	switch {

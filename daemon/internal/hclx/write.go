@@ -65,6 +65,8 @@ func literal(v reflect.Value) string {
 		return quote(v.String())
 	case v.Kind() == reflect.Slice && v.IsNil():
 		return "null"
+	case v.Kind() == reflect.Slice && v.Len() == 1 && reflect.PointerTo(v.Type()).Implements(textType):
+		return literal(v.Index(0))
 	case v.Kind() == reflect.Slice:
 		parts := make([]string, v.Len())
 		for i := range parts {
