@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/ingestd/ingestd/engine"
 )
 
 // gate is what every request to a server passes before anything else happens:
@@ -66,6 +68,9 @@ func (g *gate) update(c ServerConfig) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c.Listen, c.Path, c.Logger, c.sockets, c.Authenticate = g.config.Listen, g.config.Path, g.config.Logger, g.config.sockets, g.config.Authenticate
+	if c.Authenticate != nil && c.Auth != nil {
+		return &engine.OptionError{Option: "auth", Problem: bothAuth}
+	}
 	if c.TLS == nil || !g.secure { // the port is of TLS, or is not
 		c.TLS = g.config.TLS
 	}

@@ -63,7 +63,8 @@ type ServerConfig struct {
 	// Authenticate is the host program's own way to tell who sends a request, in
 	// place of Auth. It is called on the request's goroutine, concurrently, before
 	// anything is answered. An error refuses the request with 401; its text is told
-	// to the log at level debug, and not to the client.
+	// to the log at level debug, and not to the client. An Update leaves it as it is;
+	// a connection that is let in is closed when its Identity expires.
 	Authenticate func(*http.Request) (Identity, error) `hcl:"-"`
 
 	// Logger hears what an operator should know; nil: nobody does. At level debug
@@ -174,10 +175,12 @@ func (c ServerConfig) validate(check checker) {
 		check(c.TLS.Key != "", "tls.key", "must name a file")
 	}
 	if c.Auth != nil {
-		check(c.Authenticate == nil, "auth", "cannot be set where the host program authenticates by itself")
+		check(c.Authenticate == nil, "auth", "%s", bothAuth)
 		c.Auth.validate(check)
 	}
 }
+
+const bothAuth = "cannot be set where the host program authenticates by itself"
 
 func (c AuthConfig) validate(check checker) {
 	check(len(c.Tokens) > 0 || c.File != "", "auth", "has no tokens: name a file of them, or add token \"NAME\" { value = ... }")

@@ -105,6 +105,32 @@ func TestUpdateUnderLoad(t *testing.T) {
 	}
 }
 
+// Nothing takes the place of a host program's own way to tell who sends.
+func TestUpdateKeepsAuthenticate(t *testing.T) {
+	s := serve(t, func(c *WebSocketConfig) {
+		c.Authenticate = func(r *http.Request) (Identity, error) {
+			if r.URL.Query().Get("client") != "ann" {
+				return Identity{}, errors.New("no")
+			}
+			return Identity{Name: "ann"}, nil
+		}
+	})
+	ann := s.dial("?client=ann")
+	c := testConfig()
+	if err := s.Update(c); err != nil {
+		t.Fatal(err)
+	}
+	c.Auth = testAuth(t)
+	if err := s.Update(c); err == nil {
+		t.Error("tokens are taken beside it")
+	}
+	if _, status := s.dialWith(nil); status != http.StatusUnauthorized {
+		t.Errorf("a stranger is answered %d", status)
+	}
+	ann.send(`{"id":1,"seq":1}`)
+	ann.expect(`{"op":"ack","id":1,"seq":1}`)
+}
+
 // What cannot change stays as it was, whatever an update says.
 func TestUpdateKeepsTheRest(t *testing.T) {
 	s := serve(t, nil)
@@ -117,6 +143,10 @@ func TestUpdateKeepsTheRest(t *testing.T) {
 	}
 	if s.URL() != at {
 		t.Errorf("it is at %s", s.URL())
+	}
+	c.Authenticate = func(*http.Request) (Identity, error) { return Identity{}, errors.New("no") }
+	if err := s.Update(c); err != nil {
+		t.Fatal(err)
 	}
 	cl := s.dial("")
 	cl.send(`{"id":1,"seq":1,"data":"` + fmt.Sprintf("%100d", 1) + `"}`)
