@@ -137,15 +137,15 @@ func (h *HTTP) Serve(ctx context.Context, r engine.Router) error {
 		h.accept.Go(func() { failed <- h.server.Serve(h.gate.listener) })
 	}
 
+	warn := time.NewTicker(awayPace / 4)
+	defer warn.Stop()
 	var err error
-	for t := time.NewTicker(awayPace / 4); err == nil && ctx.Err() == nil; {
+	for err == nil && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-			t.Stop()
-		case now := <-t.C:
+		case now := <-warn.C:
 			h.warnAllAway(now)
 		case err = <-failed:
-			t.Stop()
 			err = fmt.Errorf("accept connections: %w", err)
 			cancel() // stops the routing
 		}

@@ -12,7 +12,8 @@ var _ http.Handler = (*HTTP)(nil)
 // ServeHTTP takes the messages of a request and answers it once they are stored, or
 // spooled where that is asked for. It looks at no path, so that a host program can
 // mount it where it likes; before Serve is called, and once a drain has begun, it
-// answers 503.
+// answers 503. The deadlines of the connection are its own while it runs: to store may
+// take longer than a host program's server would wait.
 func (h *HTTP) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if !h.enter() {
 		h.turnedAway(reasonUnavailable)

@@ -231,7 +231,9 @@ func TestMountedHTTP(t *testing.T) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/reports", h)
-	host := httptest.NewServer(mux)
+	host := httptest.NewUnstartedServer(mux)
+	host.Config.ReadTimeout, host.Config.WriteTimeout = 20*time.Millisecond, 20*time.Millisecond
+	host.Start()
 	defer host.Close()
 	post := func() int {
 		resp, err := http.Post(host.URL+"/reports", "", strings.NewReader(`{"id":1}`))
@@ -246,9 +248,15 @@ func TestMountedHTTP(t *testing.T) {
 	}
 	ctx, drain := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- h.Serve(ctx, transporttest.NewRouter()) }()
+	router := transporttest.NewRouter()
+	go func() { served <- h.Serve(ctx, router) }()
 	for post() != 200 {
 		<-time.After(time.Millisecond)
+	}
+	router.Hold()
+	time.AfterFunc(60*time.Millisecond, router.Release) // the host's timeouts are not those of an answer
+	if status := post(); status != 200 {
+		t.Errorf("after the host's timeouts: %d", status)
 	}
 	drain()
 	if err := <-served; err != nil {
