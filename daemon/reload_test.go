@@ -132,6 +132,7 @@ func (l liveTransport) Update(c liveSettings) error {
 // A transport that can be updated gets the settings that can change, and the others
 // as they were. Where one of several refuses, those before it get back what they had.
 func TestUpdater(t *testing.T) {
+	t.Chdir(t.TempDir()) // the engine keeps its numbers in the data directory
 	var one, two []liveSettings
 	got := map[string]*[]liveSettings{"one": &one, "two": &two}
 	listen := func(_ context.Context, c liveSettings, _ Host) (liveTransport, error) {
