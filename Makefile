@@ -6,10 +6,10 @@ FUZZTIME ?= 10m
 COUNT    ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help build test long seedbugs lint fmt needs clean
+.PHONY: help build test long bench bench-quick seedbugs lint fmt needs clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/ingestd
 	$(GO) build -trimpath -o bin/ingestd ./cmd/ingestd
@@ -21,6 +21,12 @@ long: needs seedbugs ## run what takes hours: long tests, each fuzz test for FUZ
 	INGEST_LONG=1 $(GO) test -p 1 -shuffle=on -timeout=0 ./...
 	GO=$(GO) tools/fuzz.sh $(FUZZTIME)
 	$(GO) test -race -shuffle=on -count=$(COUNT) -timeout=0 ./...
+
+bench: needs ## measure everything (15 minutes), and write it into docs/performance.md
+	$(GO) run ./bench --json docs/performance.json --markdown docs/performance.md --svg docs/performance.svg
+
+bench-quick: needs ## measure less, less exactly (2 minutes), and only print it
+	$(GO) run ./bench --quick
 
 seedbugs: needs ## plant one bug after the other, and see that the tests find it
 	GO=$(GO) tools/seedbugs.sh

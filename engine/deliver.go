@@ -55,7 +55,7 @@ func (e *Engine) begin(d *delivery, first bool) bool {
 	l := d.lane
 	l.shard.mu.Lock()
 	defer l.shard.mu.Unlock()
-	if l.ready != nil {
+	if l.ready > 0 {
 		if !first && l.writer.yield(l) {
 			return false
 		}

@@ -13,6 +13,7 @@ type delivery struct {
 	next *delivery // in the writer's queue
 	done chan struct{}
 
+	slab  *slab // what nodes and msgs are made of; nil: there are no messages
 	nodes []*node
 	msgs  []Message // those of nodes, next to each other
 
@@ -54,12 +55,15 @@ func (e *Engine) newDelivery(l *lane) *delivery {
 // the limits allow. The shard's lock is held.
 func (d *delivery) fetch(count int, bytes int64) {
 	l := d.lane
-	for l.ready != nil && (len(d.msgs) == 0 || len(d.msgs) < count && int64(len(l.head.Data)) <= bytes) {
+	d.slab = newSlab(max(1, min(l.ready, count)))
+	d.nodes, d.msgs = d.slab.nodes, d.slab.msgs
+	for l.ready > 0 && (len(d.msgs) == 0 || len(d.msgs) < count && int64(len(l.head.Data)) <= bytes) {
 		n := l.pop()
 		d.nodes = append(d.nodes, n)
 		d.msgs = append(d.msgs, n.Message)
 		bytes -= int64(len(n.Data))
 	}
+	l.writer.backlog.Add(-int64(len(d.msgs)))
 }
 
 // bytes is the size of the messages' data.
@@ -124,8 +128,13 @@ func (d *delivery) forget() {
 	for _, n := range d.nodes[:d.upto] {
 		n.free()
 	}
-	d.nodes = slices.Delete(d.nodes, 0, d.upto)
-	d.msgs = slices.Delete(d.msgs, 0, d.upto)
+	if d.upto == len(d.msgs) {
+		d.slab.free(d.upto)
+		d.slab, d.nodes, d.msgs = nil, nil, nil
+	} else {
+		d.nodes = slices.Delete(d.nodes, 0, d.upto)
+		d.msgs = slices.Delete(d.msgs, 0, d.upto)
+	}
 	later := d.refusals[:0]
 	for _, r := range d.refusals {
 		if r.index >= d.upto {
@@ -137,13 +146,8 @@ func (d *delivery) forget() {
 	d.upto, d.duplicates = 0, 0
 }
 
-// release gives d back to the engine. Slices that a busy stream made large are left
-// to the garbage collector.
+// release gives d back to the engine.
 func (e *Engine) release(d *delivery) {
-	free := delivery{done: d.done, nodes: d.nodes, msgs: d.msgs, refusals: d.refusals, answers: d.answers}
-	if cap(d.msgs) > 32 {
-		free = delivery{done: d.done}
-	}
-	*d = free
+	*d = delivery{done: d.done, refusals: d.refusals, answers: d.answers}
 	e.deliveries.Put(d)
 }

@@ -12,7 +12,8 @@ type lane struct {
 	writer *writer
 
 	head, tail *node // the queue
-	ready      *node // its last ready node; nil: none is ready
+	queued     int   // how many are in it
+	ready      int   // how many of them are ready: the first ones
 	delivering bool  // a goroutine delivers it, or it waits for its turn
 
 	openCount int   // messages in the open batch
@@ -45,17 +46,17 @@ func (l *lane) push(n *node) {
 		l.tail.next = n
 	}
 	l.tail = n
+	l.queued++
 }
 
 // pop takes the first ready message, or gives nil.
 func (l *lane) pop() *node {
-	n := l.head
-	if n == nil || l.ready == nil {
+	if l.ready == 0 {
 		return nil
 	}
-	if n == l.ready {
-		l.ready = nil
-	}
+	n := l.head
+	l.ready--
+	l.queued--
 	l.head = n.next
 	if l.head == nil {
 		l.tail = nil

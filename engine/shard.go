@@ -98,7 +98,8 @@ func (s *shard) close(l *lane, reason *uint64) {
 		l.openCount, l.openData, l.openCost = 0, 0, 0
 	}
 	l.remove()
-	l.ready = l.tail
+	l.writer.backlog.Add(int64(l.queued - l.ready))
+	l.ready = l.queued
 	if !l.delivering {
 		l.delivering = true
 		l.writer.start(l)

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -28,6 +29,9 @@ type writer struct {
 	engine *Engine
 
 	turns
+
+	backlog atomic.Int64 // how many messages are ready and in no group yet
+	writing atomic.Bool  // it is in Sink.Write
 
 	mu       sync.Mutex    // guards the queues; a shard's lock may be taken within it
 	fresh    deliveryQueue // those that have not failed
@@ -71,6 +75,14 @@ const (
 
 // broken tells whether the sink is taken for broken.
 func (w *writer) broken() bool { return w.failures >= outageAfter }
+
+// behind tells whether there is enough for a group and more, and yet the writer is
+// not with the sink: it, or a lane, waits for a processor. Whoever makes a batch
+// ready then gives way. Otherwise many senders that always have something to read
+// keep the processors by turns, 10 ms each, and only fill the room meanwhile.
+func (w *writer) behind() bool {
+	return !w.writing.Load() && w.backlog.Load() > 2*int64(w.engine.opts.Load().GroupSize)
+}
 
 // run is the writer's goroutine.
 func (w *writer) run(stop <-chan struct{}) {

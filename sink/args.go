@@ -19,6 +19,13 @@ var (
 	}
 )
 
+// MessageColumns in two parts: what the messages of a run share, and what each has
+// of its own, in the order in which Args binds them.
+var (
+	RunColumns = []string{"id", "client", "op", "remote", "sender"}
+	OwnColumns = []string{"seq", "code", "sent_at", "received_at", "data"}
+)
+
 // Args collects the arguments of one statement. It is reused, and what repeats
 // from row to row (the id, the client, the op, the address, the time of receipt)
 // is boxed once. It shares the memory of the messages, so the driver must copy
@@ -60,10 +67,7 @@ func (a *Args) Add(v any) {
 
 // Message appends the row of m, in the order of MessageColumns.
 func (a *Args) Message(m *engine.Message, now time.Time) {
-	received := m.Received
-	if received.IsZero() {
-		received = now
-	}
+	received := Received(m, now)
 	a.Add(a.string(0, m.ID))
 	a.Add(m.Seq)
 	a.Add(a.string(1, m.Client))
@@ -73,6 +77,26 @@ func (a *Args) Message(m *engine.Message, now time.Time) {
 	a.Add(a.at(1, received))
 	a.Add(a.string(3, m.Remote))
 	a.Add(a.string(4, m.Sender))
+	a.Add(Data(m))
+}
+
+// Run appends what m shares with the others of its run, in the order of
+// RunColumns.
+func (a *Args) Run(m *engine.Message) {
+	a.Add(a.string(0, m.ID))
+	a.Add(a.string(1, m.Client))
+	a.Add(a.string(2, m.Op))
+	a.Add(a.string(3, m.Remote))
+	a.Add(a.string(4, m.Sender))
+}
+
+// Own appends what m has of its own, in the order of OwnColumns.
+func (a *Args) Own(m *engine.Message, now time.Time) {
+	received := Received(m, now)
+	a.Add(m.Seq)
+	a.Add(m.Code)
+	a.Add(a.at(0, Sent(m.Time, received)))
+	a.Add(a.at(1, received))
 	a.Add(Data(m))
 }
 

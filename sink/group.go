@@ -54,6 +54,23 @@ func (g *Group) Message(r Ref) *engine.Message {
 	return &g.Batches[r.Batch].Messages[r.Message]
 }
 
+// Run tells how many of rows, from the first on, are of one stream, client, op,
+// address and sender: a statement can bind these once for all of them.
+func (g *Group) Run(rows []Ref) int {
+	if len(rows) == 0 {
+		return 0
+	}
+	first := g.Message(rows[0])
+	for k := 1; k < len(rows); k++ {
+		m := g.Message(rows[k])
+		if m.ID != first.ID || m.Client != first.Client || m.Op != first.Op ||
+			m.Remote != first.Remote || m.Sender != first.Sender {
+			return k
+		}
+	}
+	return len(rows)
+}
+
 // Sort brings the fresh messages into the order of their keys, so that two
 // servers that write the same streams take their locks in the same order. Equal
 // keys keep their order.

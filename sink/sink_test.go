@@ -189,3 +189,32 @@ func TestArgsAreReused(t *testing.T) {
 		t.Errorf("%v allocations for 100 rows", n)
 	}
 }
+
+// A run ends where anything of what its rows share changes, and nowhere else.
+func TestRun(t *testing.T) {
+	m := engine.Message{ID: "a", Seq: 1, Client: "c", Op: "o", Remote: "r", Sender: "s"}
+	run := func(change func(*engine.Message)) int {
+		other := m
+		change(&other)
+		var g sink.Group
+		g.Load([]engine.Batch{{Messages: []engine.Message{m, m, other, m}}}, time.Time{})
+		return g.Run(g.Rows)
+	}
+	for k, change := range []func(*engine.Message){
+		func(m *engine.Message) { m.ID = "b" },
+		func(m *engine.Message) { m.Client = "" },
+		func(m *engine.Message) { m.Op = "p" },
+		func(m *engine.Message) { m.Remote = "q" },
+		func(m *engine.Message) { m.Sender = "t" },
+	} {
+		if n := run(change); n != 2 {
+			t.Errorf("change %d: a run of %d", k, n)
+		}
+	}
+	if n := run(func(m *engine.Message) { m.Seq, m.Code, m.Time, m.Data = 2, 3, time.Now(), []byte("4") }); n != 4 {
+		t.Errorf("a run of %d", n)
+	}
+	if n := new(sink.Group).Run(nil); n != 0 {
+		t.Errorf("a run of %d out of nothing", n)
+	}
+}

@@ -96,10 +96,7 @@ func (g *Group) Fold() {
 		s := &g.Streams[len(g.Streams)-1]
 		for j := range b.Messages {
 			m := &b.Messages[j]
-			received := m.Received
-			if received.IsZero() {
-				received = g.Now
-			}
+			received := Received(m, g.Now)
 			if g.stored[g.first[i]+j] {
 				s.again(received)
 			} else {

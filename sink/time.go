@@ -1,6 +1,10 @@
 package sink
 
-import "time"
+import (
+	"time"
+
+	"github.com/ingestd/ingestd/engine"
+)
 
 // TimeLayout is how times are stored: UTC, with microseconds, in the form that
 // MySQL shows for a DATETIME(6).
@@ -19,6 +23,14 @@ func Sent(t, received time.Time) time.Time {
 		return received
 	}
 	return t
+}
+
+// Received is when m was received: now, where nobody has said when.
+func Received(m *engine.Message, now time.Time) time.Time {
+	if m.Received.IsZero() {
+		return now
+	}
+	return m.Received
 }
 
 // AppendTime appends t in [TimeLayout]. What is finer than a microsecond is cut

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/ingestd/ingestd/engine"
 )
@@ -30,6 +31,7 @@ type crashFS struct {
 	crashAt int // the operation at which it crashes; 0: it does not
 	frozen  *crashFS
 	opened  map[string]int
+	full    bool            // no file may be made, or grow
 	numbers *engine.Numbers // of the spools that use it
 
 	// fault may fail an operation: "write", "sync", "create", "truncate", ... of a
@@ -134,6 +136,16 @@ func (c *crashFS) image(rng *rand.Rand) *crashFS {
 	return after
 }
 
+// ifItCrashed gives what would be found if it crashed now, and lets it go on.
+func (c *crashFS) ifItCrashed(rng *rand.Rand) *crashFS {
+	c.crash()
+	after := c.image(rng)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.frozen = nil
+	return after
+}
+
 // survivor gives the content of a file after a crash. Of the pages that were not
 // synced some are written, some are not, and some are torn between two sectors.
 func (n *inode) survivor(rng *rand.Rand) []byte {
@@ -207,6 +219,9 @@ func (c *crashFS) create(name string) (file, error) {
 	if c.names[name] != nil {
 		return nil, fs.ErrExist
 	}
+	if c.full {
+		return nil, syscall.ENOSPC
+	}
 	n := &inode{name: name}
 	c.names[name] = n
 	c.changes = append(c.changes, change{add: name, inode: n})
@@ -267,6 +282,13 @@ func (c *crashFS) syncDir() error {
 	return nil
 }
 
+// fill takes all the space that is left on the disk, or gives it back.
+func (c *crashFS) fill(full bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.full = full
+}
+
 // leaks tells what is open still.
 func (c *crashFS) leaks() (open []string) {
 	c.mu.Lock()
@@ -309,6 +331,9 @@ func (f *crashFile) ReadAt(p []byte, off int64) (int, error) {
 func (f *crashFile) WriteAt(p []byte, off int64) (int, error) {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
+	if f.c.full && off+int64(len(p)) > int64(len(f.n.data)) {
+		return 0, syscall.ENOSPC
+	}
 	before := f.c.frozen
 	n, err := f.c.step("write", f.n.name, len(p))
 	if before == nil && f.c.frozen != nil {

@@ -219,7 +219,7 @@ func TestFiles(t *testing.T) {
 			name: "marks ahead of the log", do: func(fs *crashFS) {
 				m, _, _ := parseMarks(fs.names[marksName].data)
 				b := marksHeader(m.id, 1, messages+50)
-				fs.names[marksName].data, _ = appendBlocks(b, []span{{messages + 1, messages + 50}}, m.id.salt())
+				fs.names[marksName].data, _ = appendBlocks(b, slices.Values([]span{{messages + 1, messages + 50}}), m.id.salt())
 			},
 		},
 		{

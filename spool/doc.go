@@ -53,7 +53,9 @@
 // settled.log is a header and blocks of settled positions, in the order of settling
 // (marks.go). The CRC of a block begins with that of the block before it, so what is
 // read of the file is always a prefix of what was written. It is synced before a
-// segment is deleted, and written anew when it has grown.
+// segment is deleted, and written anew when it has grown. Where a full disk takes no
+// block, the oldest segments are deleted nevertheless: before that, the header, which is
+// written in place, says that all before some position is settled.
 //
 // # Goroutines
 //

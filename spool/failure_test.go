@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"syscall"
 	"testing"
@@ -334,7 +335,7 @@ func TestMarksFull(t *testing.T) {
 			r.send("a", fmt.Sprint(i, strings.Repeat("x", 10_000)))
 		}
 		synctest.Wait()
-		r.fs.failing("write", marksName, 3, syscall.ENOSPC)
+		r.fs.fill(true)
 		before := r.Stats().Segments
 		// While the oldest is needed none is deleted: what would be handed on after
 		// a crash had a hole.
@@ -355,7 +356,20 @@ func TestMarksFull(t *testing.T) {
 		if st := r.Stats(); st.Segments != 1 || before < 3 {
 			t.Errorf("%d segments of %d are left", st.Segments, before)
 		}
-		r.fs.failing("", "", 0, nil)
+		// A crash now: what is deleted is not missed.
+		for i := range uint64(20) {
+			s, err := Open(config(r.fs.ifItCrashed(rand.New(rand.NewPCG(i, 1)))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if st := s.Stats(); st.Missing > 0 || st.Pending != 2 {
+				t.Errorf("after a crash: %+v", st)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		r.fs.fill(false)
 		if err := r.end(true); err != nil {
 			t.Errorf("Run: %v", err)
 		}

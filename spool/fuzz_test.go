@@ -3,6 +3,7 @@ package spool
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,9 +69,9 @@ func FuzzMarks(f *testing.F) {
 	id := identity{1, 2, 3}
 	b := marksHeader(id, 5, 50)
 	f.Add(b)
-	b, last := appendBlocks(b, []span{{7, 9}, {20, 21}}, id.salt())
+	b, last := appendBlocks(b, slices.Values([]span{{7, 9}, {20, 21}}), id.salt())
 	f.Add(b)
-	b, _ = appendBlocks(b, []span{{6, 30}}, last)
+	b, _ = appendBlocks(b, slices.Values([]span{{6, 30}}), last)
 	f.Add(b)
 	f.Add(b[:len(b)-2])
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -82,7 +83,7 @@ func FuzzMarks(f *testing.F) {
 			t.Errorf("%+v, and of its valid part %+v", m, prefix)
 		}
 		again := marksHeader(m.id, m.floor, m.next)
-		again, _ = appendBlocks(again, m.spans, m.id.salt())
+		again, _ = appendBlocks(again, slices.Values(m.spans), m.id.salt())
 		if back, ok, err := parseMarks(again); !ok || err != nil || fmt.Sprint(back.spans) != fmt.Sprint(m.spans) || back.next != m.next {
 			t.Errorf("%+v was written, and %+v read: %v", m, back, err)
 		}

@@ -16,7 +16,7 @@ type journal struct {
 	next           uint64     // the position after the last one that can be read
 	bytes          int64      // of the segments on disk
 	settledReports int64      // messages, control ones apart
-	unsaved        []span     // settled positions that are not in settled.log, in the order of settling
+	unsaved        bool       // something is settled that is not in settled.log
 	done           bool       // a segment can be deleted
 	complete       bool       // nothing is added any more
 	corrupt        uint64
@@ -69,10 +69,9 @@ func (j *journal) seal(s *segment, size int64) {
 // settle notes that ms are settled. It tells whether there is something to do for
 // the keeper, and whether that is urgent.
 func (j *journal) settle(ms []engine.Message) (wake, urgent bool) {
-	const many = 4096
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	wake = len(j.unsaved) == 0
+	wake = !j.unsaved
 	var s *segment
 	for i := range ms {
 		p := ms[i].Pos
@@ -87,17 +86,13 @@ func (j *journal) settle(ms []engine.Message) (wake, urgent bool) {
 		if ms[i].Kind == engine.Report {
 			j.settledReports++
 		}
-		if n := len(j.unsaved); n > 0 && j.unsaved[n-1].to == p {
-			j.unsaved[n-1].to++
-		} else {
-			j.unsaved = append(j.unsaved, span{p, p + 1})
-		}
+		s.unsaved.add(p)
+		j.unsaved = true
 		if s.done() {
 			j.done = true
 		}
 	}
-	urgent = j.done || len(j.unsaved) >= many
-	return wake || urgent, urgent
+	return j.unsaved && wake || j.done, j.done
 }
 
 func (j *journal) isSettled(s *segment, position uint64) bool {
@@ -173,13 +168,18 @@ func (j *journal) used() int64 {
 	return j.bytes
 }
 
-// take gives what is settled and not saved.
-func (j *journal) take() []span {
+// take gives what is settled and not saved, in order.
+func (j *journal) take() (sets []set) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	spans := j.unsaved
-	j.unsaved = nil
-	return spans
+	for _, s := range j.segs {
+		if len(s.unsaved.words) > 0 {
+			sets = append(sets, s.unsaved)
+			s.unsaved = set{}
+		}
+	}
+	j.unsaved = false
+	return sets
 }
 
 // releasable gives the segments of which all is settled. Only the first ones, where
@@ -218,34 +218,34 @@ func (j *journal) forget(s *segment) {
 	}
 }
 
-// snapshot gives all that is settled: every position below floor, and the spans.
-// next is the position after the last one.
-func (j *journal) snapshot() (floor, next uint64, spans []span) {
+// snapshot gives all that is settled: every position below floor, those of segments
+// that are deleted, and sets of those that are not. next is the position after the
+// last one. The sets are copies, of a bit for each position: so they are small, however
+// much is settled.
+func (j *journal) snapshot() (floor, next uint64, gone []span, sets []set) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	floor, next = j.next, j.next
 	if len(j.segs) > 0 {
 		floor = j.segs[0].first
 	}
-	spans = slices.Clone(j.gone)
 	for _, s := range j.segs {
-		for i := uint64(0); i < uint64(len(s.bits))*64; i++ {
-			if s.bits[i/64] == 0 {
-				i += 63
-				continue
-			}
-			if s.bits[i/64]&(1<<(i%64)) == 0 {
-				continue
-			}
-			p := s.first + i
-			if n := len(spans); n > 0 && spans[n-1].to == p {
-				spans[n-1].to++
-			} else {
-				spans = append(spans, span{p, p + 1})
-			}
+		if s.settled > 0 {
+			sets = append(sets, s.which.clone())
 		}
 	}
-	return floor, next, merge(spans)
+	return floor, next, slices.Clone(j.gone), sets
+}
+
+// without gives the position below which all is settled once the first segment is
+// deleted.
+func (j *journal) without(first *segment) (floor uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.segs) > 1 && j.segs[0] == first {
+		return j.segs[1].first
+	}
+	return first.next
 }
 
 // oldest is about when the oldest message was received that is not settled.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/ingestd/ingestd/internal/seedbug"
@@ -20,8 +21,10 @@ type keeper struct {
 	off   int64  // where the next block goes
 	large int64  // the file is not written anew before it is larger
 	base  int64  // how large the file was when it was written anew
+	next  uint64 // what its header says of the log's end
 	last  salt   // the CRC of the last block
 	block []byte // what is to be written at off
+	sets  []set  // and after that
 	dirty bool   // something is written and not synced
 	wake  chan struct{}
 	hurry chan struct{}
@@ -84,11 +87,25 @@ func (k *keeper) work() error {
 	return failed
 }
 
-// save writes what is settled.
+// save writes what is settled. What could not be written before comes first.
 func (k *keeper) save() error {
-	if spans := k.s.journal.take(); len(spans) > 0 {
-		k.block, k.last = appendBlocks(k.block, merge(spans), k.last)
+	for taken := false; ; {
+		if err := k.write(); err != nil {
+			return err
+		}
+		if len(k.sets) == 0 && !taken {
+			k.sets, taken = k.s.journal.take(), true
+		}
+		if len(k.sets) == 0 {
+			return nil
+		}
+		k.block, k.last = appendBlocks(k.block, k.sets[0].spans, k.last)
+		k.sets = k.sets[1:]
 	}
+}
+
+// write writes the block that is due.
+func (k *keeper) write() error {
 	if len(k.block) == 0 {
 		return nil
 	}
@@ -117,7 +134,7 @@ func (k *keeper) sync() error {
 // release deletes segments. That they are settled is made durable before: what is
 // handed on after a crash must not have holes. Where it cannot be saved, because the
 // disk is full for instance, the oldest segments may be deleted nevertheless, one
-// after the other.
+// after the other: that all before is settled takes no room to say.
 func (k *keeper) release(segs []*segment, unsaved bool) error {
 	if len(segs) == 0 {
 		return nil
@@ -128,6 +145,11 @@ func (k *keeper) release(segs []*segment, unsaved bool) error {
 		}
 	}
 	for i, seg := range segs {
+		if unsaved {
+			if err := k.raise(k.s.journal.without(seg)); err != nil {
+				return err
+			}
+		}
 		if err := k.s.fs.remove(segmentName(seg.first)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("delete a segment: %w", err)
 		}
@@ -142,11 +164,27 @@ func (k *keeper) release(segs []*segment, unsaved bool) error {
 	return nil
 }
 
+// raise makes durable in the header that all below floor is settled. One copy is synced
+// before the other is written, so one of them is always valid. A file system that needs
+// room even for that may refuse: then what is deleted is missed after a crash.
+func (k *keeper) raise(floor uint64) error {
+	b := marksHeader(k.s.id, floor, k.next)
+	for half, at := len(b)/2, len(b)/2; at >= 0; at -= half {
+		if _, err := k.f.WriteAt(b[at:at+half], int64(at)); err != nil {
+			k.s.log.Warn("segments are deleted that may be missed after a crash", "error", err)
+			break
+		}
+		k.dirty = true
+		if err := k.sync(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // rewrite writes the file anew, without what is not needed any more.
 func (k *keeper) rewrite() error {
-	floor, next, spans := k.s.journal.snapshot()
-	b := marksHeader(k.s.id, floor, next)
-	b, last := appendBlocks(b, spans, k.s.salt)
+	floor, next, gone, sets := k.s.journal.snapshot()
 	if err := k.s.fs.remove(marksTmpName); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -154,8 +192,20 @@ func (k *keeper) rewrite() error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(b, 0); err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", marksTmpName, err), f.Close())
+	b, last := appendBlocks(marksHeader(k.s.id, floor, next), slices.Values(gone), k.s.salt)
+	off := int64(0)
+	for {
+		if _, err := f.WriteAt(b, off); err != nil {
+			return errors.Join(fmt.Errorf("write %s: %w", marksTmpName, err), f.Close())
+		}
+		off += int64(len(b))
+		b = b[:0]
+		for ; len(sets) > 0 && len(b) < maxBlock; sets = sets[1:] {
+			b, last = appendBlocks(b, sets[0].spans, last)
+		}
+		if len(b) == 0 {
+			break
+		}
 	}
 	if err := f.Sync(); err != nil {
 		return errors.Join(k.s.fail(fmt.Errorf("sync %s: %w", marksTmpName, err)), f.Close())
@@ -169,8 +219,8 @@ func (k *keeper) rewrite() error {
 	if k.f != nil {
 		err = k.f.Close()
 	}
-	k.f, k.off, k.base, k.last = f, int64(len(b)), int64(len(b)), last
-	k.block, k.dirty = k.block[:0], false
+	k.f, k.off, k.base, k.next, k.last = f, off, off, next, last
+	k.block, k.sets, k.dirty = k.block[:0], nil, false
 	return err
 }
 

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"encoding/binary"
+	"iter"
 )
 
 // settled.log tells which positions are settled. It begins with two copies of
@@ -31,17 +32,21 @@ func marksHeader(id identity, floor, next uint64) []byte {
 }
 
 // appendBlocks appends merged spans as blocks, and gives the last CRC.
-func appendBlocks(b []byte, spans []span, last salt) ([]byte, salt) {
-	for len(spans) > 0 {
-		begin := len(b)
-		b = append(b, make([]byte, blockHeadLen)...)
-		end := uint64(0)
-		for len(spans) > 0 && len(b)-begin < maxBlock-2*binary.MaxVarintLen64 {
-			s := spans[0]
-			b = binary.AppendUvarint(b, s.from-end)
-			b = binary.AppendUvarint(b, s.to-s.from)
-			end, spans = s.to, spans[1:]
+func appendBlocks(b []byte, spans iter.Seq[span], last salt) ([]byte, salt) {
+	begin, end := len(b), uint64(0)
+	for s := range spans {
+		if len(b) == begin {
+			b, end = append(b, make([]byte, blockHeadLen)...), 0
 		}
+		b = binary.AppendUvarint(b, s.from-end)
+		b = binary.AppendUvarint(b, s.to-s.from)
+		end = s.to
+		if len(b)-begin > maxBlock-2*binary.MaxVarintLen64 {
+			last = finishBlock(b[begin:], last)
+			begin = len(b)
+		}
+	}
+	if len(b) > begin {
 		last = finishBlock(b[begin:], last)
 	}
 	return b, last

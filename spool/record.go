@@ -57,8 +57,9 @@ func finishFrame(b []byte, magic uint32, position uint64, place uint32, s salt) 
 	binary.LittleEndian.PutUint32(b[4:], uint32(len(b)+4))
 	binary.LittleEndian.PutUint64(b[8:], position)
 	binary.LittleEndian.PutUint32(b[16:], place)
-	binary.LittleEndian.PutUint32(b[20:], s.sum(b[:20]))
-	return binary.LittleEndian.AppendUint32(b, s.sum(b))
+	head := s.sum(b[:20])
+	binary.LittleEndian.PutUint32(b[20:], head)
+	return binary.LittleEndian.AppendUint32(b, salt(head).sum(b[20:])) // which is s.sum(b)
 }
 
 // appendSeal appends a seal: next is the position after the last.
@@ -121,8 +122,7 @@ func payloadLen(m *engine.Message) int64 {
 // its batch.
 func appendRecord(b []byte, m *engine.Message, h handle, batch uint64, s salt) []byte {
 	begin := len(b)
-	var header [headerLen]byte
-	b = append(b, header[:]...)
+	b = double(b, frameLen+int(payloadLen(m)))[:begin+headerLen]
 	flags := byte(0)
 	if m.Data == nil {
 		flags = noData
@@ -164,7 +164,7 @@ var errPayload = errors.New("a record with valid checksums holds no message")
 type decoder struct {
 	b     []byte
 	bad   bool
-	last  [4]string
+	last  [256][4]string // by producer: those that send at once have a place each
 	texts map[string]string
 }
 
@@ -176,7 +176,8 @@ func (d *decoder) decode(f *frame, m *engine.Message) (h handle, err error) {
 	*m = engine.Message{Kind: f.kind(), Pos: f.position, Replayed: f.payload[1]&replayed != 0}
 	m.Tag, m.Seq, m.Code = d.varint(), d.varint(), d.varint()
 	m.Time, m.Received = d.time(), d.time()
-	m.Client, m.Op, m.Remote, m.Sender = d.text(0), d.text(1), d.text(2), d.text(3)
+	last := &d.last[h.slot%uint32(len(d.last))]
+	m.Client, m.Op, m.Remote, m.Sender = d.text(&last[0]), d.text(&last[1]), d.text(&last[2]), d.text(&last[3])
 	if f.payload[1]&noData == 0 {
 		m.Data = d.b
 	} else if len(d.b) > 0 {
@@ -213,8 +214,8 @@ func (d *decoder) time() time.Time {
 	return time.Unix(sec, int64(nsec%uint64(time.Second))).UTC()
 }
 
-// text reads a string; field is which of the four it is.
-func (d *decoder) text(field int) string {
+// text reads a string. Mostly it is the last one, and is not made then.
+func (d *decoder) text(last *string) string {
 	n := d.uvarint()
 	if n > uint64(len(d.b)) {
 		d.bad, d.b = true, nil
@@ -222,8 +223,8 @@ func (d *decoder) text(field int) string {
 	}
 	b := d.b[:n]
 	d.b = d.b[n:]
-	if string(b) == d.last[field] {
-		return d.last[field]
+	if string(b) == *last {
+		return *last
 	}
 	text, ok := d.texts[string(b)]
 	if !ok {
@@ -236,6 +237,6 @@ func (d *decoder) text(field int) string {
 			d.texts[text] = text
 		}
 	}
-	d.last[field] = text
+	*last = text
 	return text
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"github.com/ingestd/ingestd/engine"
@@ -30,6 +31,15 @@ type note struct {
 	id       int // where it is in records
 	idLen    uint8
 	kind     engine.Kind
+}
+
+// double makes room for n more, and for twice as many as there are where there is none:
+// append would make room for a quarter more, and copy five times as much.
+func double[T any](s []T, n int) []T {
+	if cap(s)-len(s) >= n {
+		return s
+	}
+	return slices.Grow(s, max(n, len(s)))
 }
 
 func (b *buffer) reset() {
@@ -138,7 +148,7 @@ func (s *Spool) append(m *engine.Message, who *producer) {
 	m.Pos = s.next
 	s.next++
 	if who.to != nil {
-		b.notes = append(b.notes, note{
+		b.notes = append(double(b.notes, 1), note{
 			producer: who, client: m.Client, seq: m.Seq, tag: m.Tag, position: m.Pos,
 			id: len(b.records) + headerLen + 3, idLen: uint8(len(m.ID)), kind: m.Kind,
 		})

@@ -47,7 +47,7 @@ func drawLife(t *rapid.T) life {
 func drawLifeStep(t *rapid.T) lifeStep {
 	return lifeStep{
 		op: rapid.SampledFrom([]string{
-			"route", "route", "route", "route", "route", "route", "done", "settle", "settle", "settle", "refuse", "wait", "rest",
+			"route", "route", "route", "route", "route", "route", "done", "settle", "settle", "settle", "refuse", "wait", "rest", "full", "space",
 		}).Draw(t, "op"),
 		stream: rapid.SampledFrom([]int{0, 0, 0, 1, 1, 2, 3, 4}).Draw(t, "stream"),
 		size:   rapid.SampledFrom([]int{1, 1, 1, 1, 40, 300, 5000, 50_000}).Draw(t, "size"),
@@ -119,7 +119,9 @@ func (w *world) live(l life, last bool) {
 		w.do(s, next, step)
 	}
 	synctest.Wait()
+	w.fs.fill(false)
 	if last {
+		time.Sleep(2 * retryMax) // it goes on by itself
 		next.settleAll()
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -161,6 +163,8 @@ func (w *world) do(s *Spool, next *held, step lifeStep) {
 		time.Sleep(time.Duration(step.count) * 10 * time.Millisecond)
 	case "rest":
 		synctest.Wait()
+	case "full", "space":
+		w.fs.fill(step.op == "full")
 	}
 }
 

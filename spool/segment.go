@@ -121,29 +121,22 @@ type segment struct {
 
 	sealed  bool // nothing is written to it any more
 	mem     []byte
-	records int      // that can be read
-	settled int      // of these
-	bits    []uint64 // which: one bit a position, where any is settled
-	bad     []span   // positions that cannot be read
+	records int    // that can be read
+	settled int    // of these
+	which   set    // that are
+	unsaved set    // of these, those that are not in settled.log
+	bad     []span // positions that cannot be read
 }
 
 // isSettled tells whether the record at a position is settled.
-func (s *segment) isSettled(position uint64) bool {
-	i := position - s.first
-	return i/64 < uint64(len(s.bits)) && s.bits[i/64]&(1<<(i%64)) != 0
-}
+func (s *segment) isSettled(position uint64) bool { return s.which.has(position) }
 
 // settle notes that the record at a position is settled. It tells whether that is
 // new.
 func (s *segment) settle(position uint64) bool {
-	i := position - s.first
-	for uint64(len(s.bits)) <= i/64 {
-		s.bits = append(s.bits, 0)
-	}
-	if s.bits[i/64]&(1<<(i%64)) != 0 {
+	if !s.which.add(position) {
 		return false
 	}
-	s.bits[i/64] |= 1 << (i % 64)
 	s.settled++
 	return true
 }

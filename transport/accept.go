@@ -147,6 +147,8 @@ func wsScheme(r *http.Request) string {
 func (w *WebSocket) remove(c *conn) {
 	w.mu.Lock()
 	delete(w.conns, c)
+	w.stats.frames.Add(c.received.Load())
+	w.stats.messages.Add(c.taken.Load())
 	w.mu.Unlock()
 	c.pass.leave()
 }

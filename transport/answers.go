@@ -16,6 +16,9 @@ const (
 	// before nothing more is read from it.
 	maxControls = 1024
 
+	// enough answers are sent without waiting for more.
+	enough = 64
+
 	// burst is how much is encoded under the lock, and sent with one write.
 	burst = 32 << 10
 )
@@ -42,7 +45,9 @@ func (c *conn) ack(s *stream, seq int64) {
 	}
 	c.push(answer{stream: s, seq: seq})
 	s.acking = c.sent + int64(len(c.queue))
-	c.startWriter()
+	if !c.writing {
+		c.startWriter()
+	}
 }
 
 // answer queues a frame. s is the stream that it is about, or nil: an ack of it
@@ -56,7 +61,9 @@ func (c *conn) answer(s *stream, frame []byte) {
 	}
 	c.push(answer{frame: frame})
 	c.answers++
-	c.startWriter()
+	if !c.writing {
+		c.startWriter()
+	}
 }
 
 // push appends to the queue, whose part before head has been sent and is used
@@ -73,10 +80,8 @@ func (c *conn) push(a answer) {
 }
 
 func (c *conn) startWriter() {
-	if !c.writing {
-		c.writing = true
-		c.ws.group.Go(c.write)
-	}
+	c.writing = true
+	c.ws.group.Go(c.write)
 }
 
 // encode moves a burst of answers from the queue to b, and appends the end of
@@ -110,7 +115,7 @@ func (c *conn) encode(b []byte, ends []int) ([]byte, []int) {
 // write sends what is queued. It is a goroutine that lives while there is
 // something to send.
 func (c *conn) write() {
-	runtime.Gosched() // more may come with what woke it
+	c.gather()
 	buf := bursts.Get().(*burstBuffer)
 	defer bursts.Put(buf)
 	for {
@@ -128,6 +133,21 @@ func (c *conn) write() {
 			c.unwritable(err)
 			return
 		}
+	}
+}
+
+// gather lets others run for as long as more answers come of it: a burst costs far
+// more than an answer. Where there is no load it takes no time.
+func (c *conn) gather() {
+	for had := 0; ; {
+		runtime.Gosched()
+		c.mu.Lock()
+		have := len(c.queue) - c.head
+		c.mu.Unlock()
+		if have == had || have >= enough {
+			return
+		}
+		had = have
 	}
 }
 

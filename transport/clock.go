@@ -7,8 +7,9 @@ import (
 
 // pinger is what the clock knows of a connection. Only the clock uses it.
 type pinger struct {
-	next int64 // when to ping, Unix nanoseconds; 0: not yet planned
-	sent int64 // when it was pinged and has not been heard since; 0: it has
+	next  int64  // when to ping, Unix nanoseconds; 0: not yet planned
+	sent  int64  // when it was pinged and has not been heard since; 0: it has
+	reads uint64 // how many of the socket had ended then
 }
 
 // runClock does what is due at a time, for all connections: one goroutine, where
@@ -56,15 +57,16 @@ func (w *WebSocket) pingAll(now time.Time) {
 // what it writes, the write timeout rules.
 func (w *WebSocket) pingOne(c *conn, now int64) {
 	p := &c.ping
+	reads := c.socket.reads.Load()
 	switch {
 	case p.next == 0:
 		p.next = now + int64(w.config.PingInterval)
-	case c.busy.Load():
+	case reads%2 == 0:
 		p.sent = 0
 	case c.socket.sending.Load():
 		p.sent = 0
 		return
-	case p.sent != 0 && c.socket.heard.Load() >= p.sent:
+	case p.sent != 0 && reads/2 != p.reads:
 		p.sent = 0
 	case p.sent != 0 && now-p.sent >= int64(w.config.PingTimeout):
 		w.stats.silent.Add(1)
@@ -77,7 +79,7 @@ func (w *WebSocket) pingOne(c *conn, now int64) {
 		return
 	}
 	p.next = now + int64(w.config.PingInterval)
-	p.sent = now
+	p.sent, p.reads = now, reads/2
 	w.group.Go(func() {
 		// Whether it is answered, the clock sees by what is heard.
 		ctx, cancel := context.WithTimeout(context.Background(), w.config.PingTimeout)

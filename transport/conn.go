@@ -41,17 +41,17 @@ type conn struct {
 	ids    *idSet // that the client may send to; nil: every id
 	remote string
 	name   string // the client's name for itself, or empty
-	taken  uint64 // messages that the router accepted; the run goroutine's
-
-	busy atomic.Bool // the run goroutine has a frame in hand and does not read
-	ping pinger      // the clock's
+	ping   pinger // the clock's
 
 	sender *sender // what the router has of it
+
+	received atomic.Uint64 // frames
+	taken    atomic.Uint64 // messages that the router accepted
 
 	mu      sync.Mutex
 	room    sync.Cond // answers were sent, controls settled, or everything ends
 	table   table
-	pending int // messages that are not settled, and the frame in hand
+	pending int // messages that are not settled, or in the hands of a handler
 
 	queue   []answer // what is to be sent; before head it has been
 	head    int
@@ -84,7 +84,7 @@ func (c *conn) read() (code websocket.StatusCode, reason string, err error) {
 			code, reason = c.readStatus(err)
 			return code, reason, err
 		}
-		c.ws.stats.frames.Add(1)
+		c.received.Add(1)
 		buf := c.ws.frames.Get().(*frameBuffer)
 		frame, err := buf.read(r, int(c.ws.config.MaxMessageSize), c.ws.restoring)
 		if err != nil {
@@ -97,13 +97,9 @@ func (c *conn) read() (code websocket.StatusCode, reason string, err error) {
 			buf.release(c.ws)
 			return websocket.StatusInvalidFramePayloadData, "text that is not UTF-8", nil
 		}
-		taken := c.begin()
-		if taken {
-			c.frame(buf.decoder, frame, valid)
-			c.finish()
-		}
+		on := c.frame(buf.decoder, frame, valid)
 		buf.release(c.ws)
-		if !taken {
+		if !on {
 			<-time.After(droppedPace)
 		}
 	}
@@ -124,46 +120,24 @@ func (c *conn) readStatus(err error) (websocket.StatusCode, string) {
 	return websocket.StatusProtocolError, "the frame breaks the protocol"
 }
 
-// begin takes a frame in hand, unless nothing more is to be routed.
-func (c *conn) begin() bool {
-	c.busy.Store(true)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.draining {
-		c.busy.Store(false)
-		return false
-	}
-	c.pending++
-	return true
-}
-
-// finish lets go of the frame. The time that it took does not count against the
-// client.
-func (c *conn) finish() {
-	c.socket.heard.Store(time.Now().UnixNano())
-	c.busy.Store(false)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.pending--
-	c.depart()
-}
-
-// frame routes the messages of one frame.
-func (c *conn) frame(d *decoder, frame []byte, valid bool) {
-	template := engine.Message{
+// frame routes the messages of one frame. It returns false once nothing more is to
+// be routed.
+func (c *conn) frame(d *decoder, frame []byte, valid bool) bool {
+	var m incoming
+	msg := engine.Message{
 		Client:   c.name,
-		Received: time.Now().UTC(),
+		Received: time.Unix(0, c.socket.received.Load()).UTC(), // asking the clock for each frame would cost more
 		Remote:   c.remote,
 		Sender:   c.pass.sender,
 	}
-	var m incoming
 	d.reset(frame, valid)
 	defer d.release()
 	for d.next(&m) {
-		if !c.message(&m, &template, d) {
-			return
+		if !c.message(&m, &msg, d) {
+			return false
 		}
 	}
+	return true
 }
 
 // drain stops the routing. The connection stays until everything that came over

@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode/utf8"
 	"unsafe"
+
+	"github.com/ingestd/ingestd/engine"
 )
 
 // opKind is what a transport does with a message.
@@ -26,6 +28,20 @@ type operation struct {
 	name    string
 	kind    opKind
 	handler Handler
+}
+
+// engineKind is what the engine does with a message of this op, where that is
+// routed as it is.
+func (o *operation) engineKind() engine.Kind {
+	switch o.kind {
+	case kindDone:
+		return engine.Done
+	case kindFlush:
+		return engine.Flush
+	case kindResume:
+		return engine.Resume
+	}
+	return engine.Report
 }
 
 // operations makes the table of the ops of a transport.

@@ -59,15 +59,15 @@ func TestDisconnectAfterDoneEndsNothing(t *testing.T) {
 func TestDoneOfAnotherConnection(t *testing.T) {
 	s := serve(t, nil)
 	a, b := s.dial(""), s.dial("")
-	a.send(`{"id":1}`)
-	s.waitMessages(1)
+	a.send(`{"id":1} {"op":"flush","id":1}`)
+	s.waitMessages(2) // so the report has been taken, and not only begun
 	b.send(`{"op":"done","id":1}`)
 	b.expect(`{"op":"done","id":1,"messages":1}`)
 	_ = a.conn.CloseNow()
 	s.waitGone(1)
 	_ = b.conn.CloseNow()
 	s.waitGone(0)
-	if ms := s.router.Messages(); len(ms) != 2 {
+	if ms := s.router.Messages(); len(ms) != 3 {
 		t.Error(kinds(ms))
 	}
 }

@@ -10,7 +10,8 @@
 // table of its streams (streams.go), and a queue of answers (answers.go) in which
 // acks are raised while they wait. What ends with a connection is decided by
 // [Holds], which all transports of a program share. The wire format is in wire.go,
-// what the log is told in log.go.
+// what the log is told in log.go. A transport of a host program's own reads the same
+// messages with a [Decoder].
 //
 // Before any of that, every request to a server passes its gate (gate.go): whose
 // address it has (proxies.go), whether there is room (sockets.go), which page it

@@ -2,14 +2,18 @@ package transport_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"time"
 
 	"github.com/coder/websocket"
 
+	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/transport"
 	"github.com/ingestd/ingestd/transport/transporttest"
 )
@@ -90,4 +94,28 @@ func ExampleWebSocket_ServeHTTP() {
 	// Output:
 	// {"op":"ack","id":17,"seq":1} <nil>
 	// <nil>
+}
+
+// A transport of a host program's own takes the same messages as a WebSocket.
+func ExampleDecoder() {
+	d := transport.NewDecoder()
+	d.Reset([]byte(`{"id":17,"seq":1,"data":{"progress":0.5}}
+{"id":17,"seq":"2"}
+{"op":"done","id":17}`))
+	for {
+		m := engine.Message{Received: time.Now().UTC()}
+		err := d.Next(&m)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			fmt.Println("refused:", err)
+			continue
+		}
+		fmt.Printf("%v %s %s\n", m.Kind, m.ID, m.Data) // in earnest it is routed
+	}
+	// Output:
+	// report 17 {"progress":0.5}
+	// refused: seq must be an integer from 1 to 4611686018427387903, in plain digits
+	// done 17 null
 }

@@ -43,7 +43,7 @@ func (c *conn) logClosed(code websocket.StatusCode, reason string, err error, dr
 		}
 	}
 	log.Debug("connection closed", "remote", c.remote, "client", hclog.Quote(c.name),
-		"by", by, "code", int(code), "reason", hclog.Quote(reason), "messages", c.taken)
+		"by", by, "code", int(code), "reason", hclog.Quote(reason), "messages", c.taken.Load())
 }
 
 // logFailure tells of an error answer. f may be a view into the frame.

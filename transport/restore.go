@@ -46,8 +46,7 @@ func restores(frame []byte) bool {
 func (c *conn) restore(m *incoming, d *decoder) bool {
 	msg, err := restored(m, c.ws.config.RestoreToken)
 	if err != nil {
-		c.refuse(m, codeBadMessage, err.Error(), d)
-		return true
+		return c.refuse(m, codeBadMessage, err.Error(), d)
 	}
 	return c.accept(m, &msg, d)
 }

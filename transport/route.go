@@ -10,53 +10,27 @@ import (
 	"github.com/ingestd/ingestd/internal/seedbug"
 )
 
-// message does what one message asks for. It returns false once nothing more is
+// message does what one message asks for; msg is what the router gets, with what
+// all messages of the frame have in common. It returns false once nothing more is
 // to be routed.
-func (c *conn) message(m *incoming, template *engine.Message, d *decoder) bool {
-	if !c.waitForRoom(m) {
-		return false
-	}
-	if m.fault != "" {
-		c.refuse(m, m.fault, m.text, d)
-		return true
-	}
-	if c.ids != nil && m.id.id != "" && !c.ids.has(m.id.id) {
-		c.refuse(m, codeForbidden, textForbidden, d)
-		return true
-	}
+func (c *conn) message(m *incoming, msg *engine.Message, d *decoder) bool {
 	switch {
+	case m.fault != "":
+		return c.refuse(m, m.fault, m.text, d)
+	case c.ids != nil && m.id.id != "" && !c.ids.has(m.id.id):
+		return c.refuse(m, codeForbidden, textForbidden, d)
 	case len(m.frame) > int(c.ws.config.MaxMessageSize) && m.op.kind != kindRestore:
-		c.refuse(m, codeBadMessage, "the message is larger than max_message_size", d)
-		return true
+		return c.refuse(m, codeBadMessage, "the message is larger than max_message_size", d)
 	case m.op.kind == kindHandler:
 		return c.handle(m, d)
 	case m.op.kind == kindRestore:
 		return c.restore(m, d)
 	case m.op.kind == kindFlush && m.id.id == "":
-		return c.flushAll(template)
+		return c.flushAll(*msg)
 	case m.op.kind == kindResume && c.name == "":
-		c.refuse(m, codeUnsupported, "resume needs a client name: connect with ?client=NAME", d)
-		return true
+		return c.refuse(m, codeUnsupported, "resume needs a client name: connect with ?client=NAME", d)
 	}
-	return c.route(m, template, d)
-}
-
-// waitForRoom waits while the client has too much to read, or too many control
-// messages outstanding. It returns false once nothing more is to be routed.
-func (c *conn) waitForRoom(m *incoming) bool {
-	control := m.op != nil && m.op.kind != kindReport && m.op.kind != kindHandler && m.op.kind != kindRestore
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for !c.draining && !c.gone && (c.answers >= maxAnswers || control && c.controls >= maxControls) {
-		c.room.Wait()
-	}
-	return !c.draining && !c.gone
-}
-
-// route hands a message to the router, in the order of its stream.
-func (c *conn) route(m *incoming, template *engine.Message, d *decoder) bool {
-	msg := *template
-	msg.ID, msg.Tag = m.id.id, m.seq
+	msg.Kind, msg.ID, msg.Tag = m.op.engineKind(), m.id.id, m.seq
 	msg.Op, msg.Code, msg.Data, msg.Time = m.op.name, m.code, m.data, m.time
 	if msg.Client != "" {
 		msg.Seq = m.seq
@@ -64,57 +38,63 @@ func (c *conn) route(m *incoming, template *engine.Message, d *decoder) bool {
 	if msg.Time.IsZero() {
 		msg.Time = msg.Received
 	}
-	switch m.op.kind {
-	case kindDone:
-		msg.Kind = engine.Done
-	case kindFlush:
-		msg.Kind = engine.Flush
-	case kindResume:
-		msg.Kind = engine.Resume
-	}
-	return c.accept(m, &msg, d)
+	return c.accept(m, msg, d)
 }
 
-// accept routes msg, which m says.
+// ready waits while the client has too much to read, or, for one more of them, too
+// many control messages outstanding. It returns false once nothing more is to be
+// routed. It needs the lock.
+func (c *conn) ready(control bool) bool {
+	for !c.draining && !c.gone && (c.answers >= maxAnswers || control && c.controls >= maxControls) {
+		c.room.Wait()
+	}
+	return !c.draining && !c.gone
+}
+
+// accept routes msg, which m says, in the order of its stream.
 func (c *conn) accept(m *incoming, msg *engine.Message, d *decoder) bool {
-	s, gap := c.pin(m, msg.Kind)
+	s, gap, ok := c.pin(m, msg.Kind)
+	if !ok {
+		return false
+	}
 	if gap != "" {
-		c.refuseRetry(m, gap, fmt.Sprintf("an earlier number of this id was refused: send from %d again", s.gap), d)
-		return true
+		return c.refuseRetry(m, gap, fmt.Sprintf("an earlier number of this id was refused: send from %d again", s.gap), d)
 	}
 	holds := m.op.kind != kindRestore
 	if holds {
 		c.hold(s, msg.Kind)
 	}
-	err := c.ws.router.Route(c.ws.ctx, *msg, c.sender)
-	if err == nil {
-		if seedbug.Is("transport-ack-early") && m.seq != 0 {
-			c.mu.Lock()
-			c.ack(s, m.seq)
-			c.mu.Unlock()
-		}
-		if holds && msg.Kind == engine.Report && s.hold != nil && !s.hold.open.Load() {
-			s.hold.open.Store(true)
-		}
-		c.ws.stats.messages.Add(1)
-		c.taken++
-		return true
+	if err := c.ws.router.Route(c.ws.ctx, *msg, c.sender); err != nil {
+		return c.unrouted(m, s, msg.Kind, err, d)
 	}
-	return c.unrouted(m, s, msg.Kind, err, d)
+	if seedbug.Is("transport-ack-early") && m.seq != 0 {
+		c.mu.Lock()
+		c.ack(s, m.seq)
+		c.mu.Unlock()
+	}
+	if holds && msg.Kind == engine.Report && s.hold != nil && !s.hold.open.Load() {
+		s.hold.open.Store(true)
+	}
+	c.taken.Add(1)
+	return true
 }
 
 // pin takes the message's stream, counts the message, and notes how its id is
 // written. Where the gap rule forbids the message, nothing is counted, and gap is
-// the code to refuse it with.
-func (c *conn) pin(m *incoming, kind engine.Kind) (s *stream, gap string) {
+// the code to refuse it with; nor is it where nothing more is to be routed, and ok
+// is false.
+func (c *conn) pin(m *incoming, kind engine.Kind) (s *stream, gap string, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.ready(kind != engine.Report) {
+		return nil, "", false
+	}
 	s = c.table.pin(m.id.id)
 	s.numeric = m.id.numeric
 	if m.seq != 0 && s.gap != 0 {
 		if m.seq > s.gap {
 			c.table.settle(s, 1)
-			return s, s.gapCode
+			return s, s.gapCode, true
 		}
 		s.gap = 0
 	}
@@ -122,7 +102,7 @@ func (c *conn) pin(m *incoming, kind engine.Kind) (s *stream, gap string) {
 	if kind != engine.Report {
 		c.controls++
 	}
-	return s, ""
+	return s, "", true
 }
 
 // hold makes the connection a holder of the stream, which is pinned.
@@ -146,24 +126,20 @@ func (c *conn) hold(s *stream, kind engine.Kind) {
 func (c *conn) unrouted(m *incoming, s *stream, kind engine.Kind, err error, d *decoder) bool {
 	code, retry := codeOf(err)
 	c.mu.Lock()
-	c.pending--
+	defer c.mu.Unlock()
 	if kind != engine.Report {
 		c.controls--
 	}
 	if retry && m.seq != 0 {
 		s.gap, s.gapCode = m.seq, code
 	}
-	c.table.settle(s, 1)
-	c.mu.Unlock()
-	switch {
-	case code == "":
-		return false
-	case retry:
-		c.refuseRetry(m, code, err.Error(), d)
-	default:
-		c.refuse(m, code, err.Error(), d)
+	if code != "" {
+		c.tell(m, failure{code: code, text: err.Error(), retry: retry}, d)
 	}
-	return true
+	c.table.settle(s, 1)
+	c.pending--
+	c.depart()
+	return code != ""
 }
 
 // codeOf tells how an error of Route is answered; not at all where code is empty.
@@ -181,8 +157,12 @@ func codeOf(err error) (code string, retry bool) {
 }
 
 // flushAll flushes every stream that has messages outstanding.
-func (c *conn) flushAll(template *engine.Message) bool {
+func (c *conn) flushAll(msg engine.Message) bool {
 	c.mu.Lock()
+	if !c.ready(true) {
+		c.mu.Unlock()
+		return false
+	}
 	var streams []*stream
 	for _, s := range c.table.m {
 		if s.outstanding > 0 {
@@ -202,7 +182,6 @@ func (c *conn) flushAll(template *engine.Message) bool {
 	c.flushes[number] = len(streams) + 1
 	c.mu.Unlock()
 
-	msg := *template
 	msg.Kind, msg.Op, msg.Time, msg.Data, msg.Tag = engine.Flush, opFlush, msg.Received, nullData, -number
 	var err error
 	for i, s := range streams {
@@ -220,9 +199,10 @@ func (c *conn) flushAll(template *engine.Message) bool {
 		}
 	}
 	c.mu.Lock()
-	c.pending--
+	defer c.mu.Unlock()
 	c.flushedOne(number)
-	c.mu.Unlock()
+	c.pending--
+	c.depart()
 	return err == nil
 }
 
@@ -244,7 +224,20 @@ func (c *conn) flushedOne(number int64) {
 
 // handle serves an op of the host program's own.
 func (c *conn) handle(m *incoming, d *decoder) bool {
+	c.mu.Lock()
+	if !c.ready(false) {
+		c.mu.Unlock()
+		return false
+	}
+	c.pending++
+	c.mu.Unlock()
+
 	err := c.callHandler(m)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending--
+	defer c.depart()
 	if err == nil {
 		return true
 	}
@@ -252,9 +245,9 @@ func (c *conn) handle(m *incoming, d *decoder) bool {
 	case c.ws.ctx.Err() != nil || errors.Is(err, engine.ErrClosed):
 		return false
 	case errors.Is(err, engine.ErrOverloaded), errors.Is(err, engine.ErrTooManyStreams):
-		c.fail(m, failure{code: code, text: err.Error(), retry: retry}, d)
+		c.tell(m, failure{code: code, text: err.Error(), retry: retry}, d)
 	default:
-		c.refuse(m, codeBadMessage, err.Error(), d)
+		c.tell(m, failure{code: codeBadMessage, text: err.Error()}, d)
 	}
 	return true
 }
@@ -276,22 +269,31 @@ func (c *conn) callHandler(m *incoming) (err error) {
 }
 
 // refuse answers a message that sending again would not help.
-func (c *conn) refuse(m *incoming, code, text string, d *decoder) {
-	c.fail(m, failure{code: code, text: text}, d)
+func (c *conn) refuse(m *incoming, code, text string, d *decoder) bool {
+	return c.fail(m, failure{code: code, text: text}, d)
 }
 
 // refuseRetry answers a message that may be sent again.
-func (c *conn) refuseRetry(m *incoming, code, text string, d *decoder) {
-	c.fail(m, failure{code: code, text: text, retry: true}, d)
+func (c *conn) refuseRetry(m *incoming, code, text string, d *decoder) bool {
+	return c.fail(m, failure{code: code, text: text, retry: true}, d)
 }
 
-func (c *conn) fail(m *incoming, f failure, d *decoder) {
+// fail answers a message that is not routed, unless none is any more.
+func (c *conn) fail(m *incoming, f failure, d *decoder) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ready(false) {
+		return false
+	}
+	c.tell(m, f, d)
+	return true
+}
+
+// tell queues the error answer to a message. It needs the lock.
+func (c *conn) tell(m *incoming, f failure, d *decoder) {
 	f.id, f.seq, f.index = m.id, m.seq, d.place()
 	c.ws.stats.failed(f.code)
 	c.ws.turnedAway(f.code)
 	c.logFailure(f)
-	frame := appendFailure(nil, f)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.answer(c.table.m[m.id.id], frame)
+	c.answer(c.table.m[m.id.id], appendFailure(nil, f))
 }

@@ -57,9 +57,9 @@ func (c *conn) settled(ms []engine.Message, r engine.Result, err error) {
 		return
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.pending -= len(ms)
 	s := c.table.m[ms[0].ID]
+	var last int64 // the number of the last one that is stored and not acked
 	for i := range ms {
 		m := &ms[i]
 		switch {
@@ -68,13 +68,21 @@ func (c *conn) settled(ms []engine.Message, r engine.Result, err error) {
 				c.controls--
 			}
 		case err == nil:
-			c.stored(s, m, r)
+			if m.Tag > 0 {
+				last = m.Tag
+			}
+			if m.Kind != engine.Report {
+				c.ackStored(s, last)
+				last = 0
+				c.stored(s, m, r)
+			}
 		case engine.IsPermanent(err):
 			c.rejected(s, m, err)
 		default:
 			c.given(m)
 		}
 	}
+	c.ackStored(s, last)
 	if s != nil {
 		c.table.settle(s, len(ms))
 	}
@@ -82,16 +90,18 @@ func (c *conn) settled(ms []engine.Message, r engine.Result, err error) {
 		c.room.Broadcast()
 	}
 	c.depart()
+	c.mu.Unlock()
 }
 
-// stored answers a message that is durable. It needs the lock.
+// ackStored acks seq at the level "stored"; 0 is none. It needs the lock.
+func (c *conn) ackStored(s *stream, seq int64) {
+	if seq > 0 && !c.ws.ackSpooled {
+		c.ack(s, seq)
+	}
+}
+
+// stored answers a control message that is durable. It needs the lock.
 func (c *conn) stored(s *stream, m *engine.Message, r engine.Result) {
-	if m.Tag > 0 && !c.ws.ackSpooled {
-		c.ack(s, m.Tag)
-	}
-	if m.Kind == engine.Report {
-		return
-	}
 	if m.Tag < 0 {
 		c.flushedOne(-m.Tag)
 		return

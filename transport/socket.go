@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,9 +16,10 @@ import (
 type socket struct {
 	net.Conn
 	writeTimeout time.Duration
-	heard        atomic.Int64 // when something was last received, Unix nanoseconds
-	last         atomic.Int64 // the deadline for everything, Unix nanoseconds; 0: none
-	sending      atomic.Bool  // something is being written
+	reads        atomic.Uint64 // begun and ended: odd while one waits
+	received     atomic.Int64  // when the last of them ended, Unix nanoseconds
+	last         atomic.Int64  // the deadline for everything, Unix nanoseconds; 0: none
+	sending      atomic.Bool   // something is being written
 
 	mu     sync.Mutex
 	corked bool
@@ -32,9 +34,14 @@ const maxCorked = 64 << 10
 const closeFrame = 0x88
 
 func (s *socket) Read(p []byte) (int, error) {
+	s.reads.Add(1)
 	n, err := s.Conn.Read(p)
-	if n > 0 {
-		s.heard.Store(time.Now().UnixNano())
+	s.received.Store(time.Now().UnixNano())
+	s.reads.Add(1)
+	if n == len(p) {
+		// There is more to read: it would be read until the scheduler steps in, ten
+		// milliseconds later, while those that store it wait.
+		runtime.Gosched()
 	}
 	return n, err
 }
@@ -138,7 +145,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	_ = conn.SetDeadline(time.Time{})
 	h.socket = &socket{Conn: conn, writeTimeout: h.writeTimeout}
-	h.socket.heard.Store(time.Now().UnixNano())
+	h.socket.received.Store(time.Now().UnixNano())
 	rw.Writer.Reset(h.socket)
 	return h.socket, rw, nil
 }

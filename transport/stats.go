@@ -28,7 +28,8 @@ type WebSocketStats struct {
 	Held int // streams that have a sender, of all transports that share the Holds
 }
 
-// counters are what Stats is made of.
+// counters are what Stats is made of. Frames and messages are those of connections
+// that are gone: the others count their own.
 type counters struct {
 	accepted, refused, frames, messages, slow, silent atomic.Uint64
 
@@ -61,14 +62,19 @@ var webSocketCodes = errorCodes[:len(errorCodes)-2]
 func (w *WebSocket) Stats() WebSocketStats {
 	w.mu.Lock()
 	open := len(w.conns)
+	frames, messages := w.stats.frames.Load(), w.stats.messages.Load()
+	for c := range w.conns {
+		frames += c.received.Load()
+		messages += c.taken.Load()
+	}
 	w.mu.Unlock()
 	s := WebSocketStats{
 		Connections: open,
 		Accepted:    w.stats.accepted.Load(),
 		Refused:     w.stats.refused.Load(),
 		Refusals:    w.gate.refusals(),
-		Frames:      w.stats.frames.Load(),
-		Messages:    w.stats.messages.Load(),
+		Frames:      frames,
+		Messages:    messages,
 		Errors:      w.stats.byCode(webSocketCodes),
 		CutSlow:     w.stats.slow.Load(),
 		CutSilent:   w.stats.silent.Load(),

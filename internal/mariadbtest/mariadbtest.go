@@ -36,7 +36,7 @@ func Main(m *testing.M) int {
 		shared.Lock()
 		defer shared.Unlock()
 		if shared.server != nil {
-			shared.server.remove()
+			shared.server.Remove()
 		}
 	}()
 	return m.Run()
@@ -50,7 +50,7 @@ func Shared(tb testing.TB) *Server {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.server == nil && shared.err == nil {
-		shared.server, shared.err = newServer()
+		shared.server, shared.err = Start()
 	}
 	if shared.err != nil {
 		tb.Fatal(shared.err)
@@ -61,11 +61,11 @@ func Shared(tb testing.TB) *Server {
 // New is a private server for this test alone.
 func New(tb testing.TB) *Server {
 	tb.Helper()
-	s, err := newServer()
+	s, err := Start()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(s.remove)
+	tb.Cleanup(s.Remove)
 	return s
 }
 

@@ -24,6 +24,7 @@ import (
 type Server struct {
 	dir  string
 	port int
+	more []string // arguments
 
 	mu  sync.Mutex
 	run *process // nil while it is down
@@ -35,22 +36,23 @@ type process struct {
 	done chan struct{} // closed once it has ended
 }
 
-// newServer makes the files of a server, and starts it.
-func newServer() (*Server, error) {
+// Start makes the files of a server, and starts it, with more arguments than it has
+// anyway. It is for what is no test; Remove must follow.
+func Start(more ...string) (*Server, error) {
 	dir, err := os.MkdirTemp("", "mariadbtest-")
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir}
+	s := &Server{dir: dir, more: more}
 	if err := s.install(); err != nil {
-		s.remove()
+		s.Remove()
 		return nil, err
 	}
 	if s.port, err = freePort(); err == nil {
 		err = s.start()
 	}
 	if err != nil {
-		s.remove()
+		s.Remove()
 		return nil, err
 	}
 	return s, nil
@@ -93,7 +95,7 @@ func (s *Server) start() error {
 		"--innodb-buffer-pool-size=64M",
 		"--innodb-flush-log-at-trx-commit=1",
 		"--performance-schema=OFF",
-	}, asUser()...)
+	}, append(asUser(), s.more...)...)
 	started := make(chan error)
 	p := &process{cmd: exec.Command(program, args...), done: make(chan struct{})}
 	// The server dies with the thread that started it: so that thread waits for
@@ -162,6 +164,16 @@ func (s *Server) config() *mysql.Config {
 	return cfg
 }
 
+// Pid is the number of its process, or 0 while it is down.
+func (s *Server) Pid() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.run == nil {
+		return 0
+	}
+	return s.run.cmd.Process.Pid
+}
+
 // Kill ends the server as kill -9 does, and waits until it is gone.
 func (s *Server) Kill() {
 	s.mu.Lock()
@@ -204,7 +216,8 @@ func (s *Server) signal(signal syscall.Signal) {
 	}
 }
 
-func (s *Server) remove() {
+// Remove ends the server at once, and deletes its files.
+func (s *Server) Remove() {
 	s.Kill()
 	_ = os.RemoveAll(s.dir)
 }

@@ -47,11 +47,12 @@ func (c Config) Validate() error {
 }
 
 // Limits of the file beside the database. The log is moved into the database
-// when it has this many pages (of 4 KiB), and cut to this many bytes when a
-// reader had let it grow.
+// when it has this many pages (of 4 KiB), which are 64 MiB: the ends of the
+// streams in the index are written again and again, and moved once. It is cut to
+// 96 MiB when a reader had let it grow.
 const (
-	checkpointPages = "4000"
-	journalLimit    = "67108864"
+	checkpointPages = "16000"
+	journalLimit    = "100663296"
 )
 
 // dsn is the absolute path as the driver takes it, whatever characters are in it, with

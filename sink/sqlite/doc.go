@@ -34,7 +34,9 @@
 // # Durability
 //
 // The database is in WAL mode with synchronous=FULL: once Write returns nil, a
-// power cut loses nothing of it. One connection writes; other processes may read
+// power cut loses nothing of it. What is written goes into the log beside the
+// database, which grows to about 64 MiB, or further while a reader keeps an old
+// snapshot, before it is moved into the database. One connection writes; other processes may read
 // at any time, and write, too: then each waits for the other, up to five seconds,
 // after which the error is transient.
 package sqlite

@@ -176,7 +176,7 @@ func TestLongReader(t *testing.T) {
 		t.Fatal(n)
 	}
 	big := []byte(`"` + strings.Repeat("x", 8<<20) + `"`)
-	for r := range 10 {
+	for r := range 15 {
 		b := batch("17", r+1, r+1)
 		b.Messages[0].Data = big
 		write(t, s, b)
@@ -188,14 +188,14 @@ func TestLongReader(t *testing.T) {
 		}
 		return info.Size()
 	}
-	if size() < 70<<20 {
+	if size() < 110<<20 {
 		t.Errorf("the log has only %d bytes: the reader did not hold it", size())
 	}
 	exec(t, db, "COMMIT")
 	for r := range 3 {
 		write(t, s, batch("18", r*10+1, r*10+10))
 	}
-	if size() > 65<<20 {
+	if size() > 97<<20 {
 		t.Errorf("the log has still %d bytes", size())
 	}
 	if err := s.Close(); err != nil {

@@ -125,8 +125,8 @@ func TestLongReaderUnderLoad(t *testing.T) {
 		}
 		return info.Size()
 	}
-	const limit = 64 << 20
-	for atLeast := int64(long.Scale(17<<20, 4*limit)); size() < atLeast; {
+	const limit = 96 << 20
+	for atLeast := int64(long.Scale(68<<20, 4*limit)); size() < atLeast; {
 		s.flows()
 	}
 	exec(t, s.db, "COMMIT")

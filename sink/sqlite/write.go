@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,12 @@ import (
 
 // shapes are how many rows a statement may have; each is prepared once. More
 // rows than 50 save nothing.
-var shapes = []int{50, 10, 1}
+var shapes = []int{50, 25, 10, 5, 1}
+
+// minRun is how many rows a run must have for a statement of its own, one of the
+// shapes. Fewer go with their neighbours into one that binds every column of
+// every row: at ten rows, what more statements cost is all that is saved.
+const minRun = 25
 
 // chunkBytes bounds what the texts of one statement take: the driver copies them.
 const chunkBytes = 4 << 20
@@ -23,11 +29,31 @@ const chunkBytes = 4 << 20
 // errSlow says that the group is not as plain as the fast path wants it.
 var errSlow = errors.New("not all rows are new")
 
+const onConflict = " ON CONFLICT (id, seq, client) DO NOTHING"
+
 var insertMessages = func() map[int]string {
 	m := make(map[int]string)
 	for _, n := range shapes {
 		m[n] = "INSERT INTO messages (" + strings.Join(sink.MessageColumns, ", ") + ") VALUES " +
-			sink.Tuples(n, len(sink.MessageColumns)) + " ON CONFLICT (id, seq, client) DO NOTHING"
+			sink.Tuples(n, len(sink.MessageColumns)) + onConflict
+	}
+	return m
+}()
+
+// insertRun binds what the rows of a run share once: to bind a text is a good part
+// of what the driver does for a row. Numbered placeholders would do as well, but
+// the driver copies the name of each. WHERE tells the parser that ON is not a
+// join's.
+var insertRun = func() map[int]string {
+	shared, own := len(sink.RunColumns), len(sink.OwnColumns)
+	selected := strings.Repeat("?, ", shared)
+	for k := range own {
+		selected += fmt.Sprintf("column%d, ", k+1)
+	}
+	m := make(map[int]string)
+	for _, n := range shapes {
+		m[n] = "INSERT INTO messages (" + strings.Join(append(slices.Clone(sink.RunColumns), sink.OwnColumns...), ", ") +
+			") SELECT " + strings.TrimSuffix(selected, ", ") + " FROM (VALUES " + sink.Tuples(n, own) + ") WHERE true" + onConflict
 	}
 	return m
 }()
@@ -61,10 +87,8 @@ func (w *writer) transaction(ctx context.Context, insert func(context.Context) e
 func (w *writer) insertAll(ctx context.Context) error {
 	rows := w.group.Fresh
 	for len(rows) > 0 {
-		n := sink.Chunk(len(rows), chunkBytes, shapes, func(k int) int {
-			return sink.RowSize(w.group.Message(rows[k]))
-		})
-		affected, err := w.insert(ctx, rows[:n])
+		n, insert := w.next(rows)
+		affected, err := insert(ctx, rows[:n])
 		switch {
 		case err != nil && refused(err):
 			return w.find(ctx, rows[:n], err)
@@ -76,6 +100,24 @@ func (w *writer) insertAll(ctx context.Context) error {
 		rows = rows[n:]
 	}
 	return nil
+}
+
+// next tells how many of rows go into the next statement, and which that is.
+func (w *writer) next(rows []sink.Ref) (n int, insert func(context.Context, []sink.Ref) (int64, error)) {
+	rows = rows[:min(len(rows), shapes[0])]
+	n, insert = w.group.Run(rows), w.insertRun
+	if n < minRun {
+		for insert = w.insert; n < len(rows); {
+			run := w.group.Run(rows[n:])
+			if run >= minRun {
+				break
+			}
+			n += run
+		}
+	}
+	return sink.Chunk(n, chunkBytes, shapes, func(k int) int {
+		return sink.RowSize(w.group.Message(rows[k]))
+	}), insert
 }
 
 // find inserts rows one by one, of which one is refused with err, to find out
@@ -105,6 +147,16 @@ func (w *writer) insert(ctx context.Context, rows []sink.Ref) (int64, error) {
 		w.args.Message(w.group.Message(r), w.group.Now)
 	}
 	return w.conn.Exec(ctx, insertMessages[len(rows)], w.args.Values())
+}
+
+// insertRun inserts rows of one run.
+func (w *writer) insertRun(ctx context.Context, rows []sink.Ref) (int64, error) {
+	w.args.Reset()
+	w.args.Run(w.group.Message(rows[0]))
+	for _, r := range rows {
+		w.args.Own(w.group.Message(r), w.group.Now)
+	}
+	return w.conn.Exec(ctx, insertRun[len(rows)], w.args.Values())
 }
 
 // insertEach is the slow path. What is not inserted is there already: as a

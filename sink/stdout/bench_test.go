@@ -4,10 +4,13 @@ import (
 	"io"
 	"testing"
 
+	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/sink/sinktest"
 	"github.com/ingestd/ingestd/sink/stdout"
 )
 
 func BenchmarkWrite(b *testing.B) {
-	sinktest.Benchmark(b, open(b, stdout.Config{Format: "json", Output: io.Discard}))
+	sinktest.Benchmark(b, sinktest.Subject{Open: func(b *testing.B) engine.Sink {
+		return open(b, stdout.Config{Format: "json", Output: io.Discard})
+	}})
 }

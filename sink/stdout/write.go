@@ -58,10 +58,7 @@ func appendBatch(b []byte, batch *engine.Batch, now time.Time) []byte {
 }
 
 func appendMessage(b []byte, m *engine.Message, now time.Time) []byte {
-	received := m.Received
-	if received.IsZero() {
-		received = now
-	}
+	received := sink.Received(m, now)
 	b = appendString(append(b, `{"id":`...), m.ID)
 	b = strconv.AppendInt(append(b, `,"seq":`...), m.Seq, 10)
 	b = appendString(append(b, `,"client":`...), m.Client)
