@@ -24,6 +24,7 @@ func builtin() []Option {
 
 		WithTransport("websocket", defaultWebSocket, listenWebSocket),
 		WithTransport("http", defaultHTTP, listenHTTP),
+		WithTransport("websocket_client", transport.DefaultWebSocketClientConfig, dialWebSocket),
 	}
 }
 
@@ -83,8 +84,14 @@ func listenHTTP(_ context.Context, c httpConfig, h Host) (httpServer, error) {
 	return httpServer{s}, err
 }
 
+func dialWebSocket(_ context.Context, c transport.WebSocketClientConfig, h Host) (*transport.WebSocketClient, error) {
+	c.Name, c.Logger, c.Holds = h.Name, h.Logger, h.Holds
+	return transport.DialWebSocket(c)
+}
+
 // Host is what the daemon shares with a transport.
 type Host struct {
+	Name   string // of the block: its second label, or where it has none its first
 	Logger hclog.Logger
 	Holds  *transport.Holds // one for all transports
 
@@ -111,7 +118,7 @@ type Sink interface {
 	fmt.Stringer
 }
 
-// Transport is a transport that says where it listens. Close is called instead of
+// Transport is a transport that says where it listens, or what it connects to. Close is called instead of
 // Serve where the daemon does not come to serve it.
 type Transport interface {
 	engine.Transport

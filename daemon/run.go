@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,7 +113,9 @@ func (d *daemon) open(ctx context.Context) (p *parts, err error) {
 	}
 	holds := transport.NewHolds()
 	for _, t := range d.cfg.transports {
-		opened, err := t.listen(ctx, t.config, Host{Logger: d.log.Named(t.path()), Holds: holds, RestoreToken: token})
+		opened, err := t.listen(ctx, t.config, Host{
+			Name: cmp.Or(t.label, t.name), Logger: d.log.Named(t.path()), Holds: holds, RestoreToken: token,
+		})
 		if err != nil {
 			return p, fmt.Errorf("open %s: %w", t.path(), hintListen(err, t.path()+".listen"))
 		}

@@ -97,8 +97,8 @@ func (b *Block) ReportOption(e *engine.OptionError) {
 // redact takes out of a text what errors must not quote.
 func (b *Block) redact(text string) string {
 	for _, a := range b.attrs {
-		if a.hidden && a.field.Kind() == reflect.String {
-			text = Redact(text, a.field.String())
+		if a.hidden && (a.field.Kind() == reflect.String || isSecret(a.field.Type())) {
+			text = Redact(text, secretsOf(a.field)...)
 		}
 	}
 	return text

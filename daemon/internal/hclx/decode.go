@@ -52,7 +52,7 @@ func (s *Source) decode(path string, body *hclsyntax.Body, at hcl.Range, v refle
 			}
 			continue
 		}
-		secret := f.value.Type() == secretType
+		secret := isSecret(f.value.Type())
 		src := content.Attributes[f.name]
 		if src != nil && !secret {
 			s.plain[src.Expr.Range()] = true

@@ -29,6 +29,11 @@ var (
 	textType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
+// isSecret tells whether values of type t are not to be shown.
+func isSecret(t reflect.Type) bool {
+	return t == secretType || t.Kind() == reflect.Slice && t.Elem() == secretType
+}
+
 // assign puts v into the field f.
 func assign(f reflect.Value, val value) *problem {
 	v, quote, loose := val.Value, val.quote, val.loose
@@ -145,7 +150,7 @@ func assignStrings(f reflect.Value, v cty.Value, loose bool) *problem {
 	if takesOne {
 		required = &problem{"a string, or a list of strings, is required", ""}
 	}
-	if takesOne && v.Type() == cty.String && !loose {
+	if takesOne && v.Type() == cty.String && (!loose || isSecret(f.Type())) {
 		if err := one.UnmarshalText([]byte(v.AsString())); err != nil {
 			return &problem{err.Error(), ""}
 		}

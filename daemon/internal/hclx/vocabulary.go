@@ -36,7 +36,7 @@ func (w *Vocabulary) Add(config any) {
 		case f.block:
 			w.Blocks[f.name] = true
 			w.Add(f.value.Interface())
-		case f.value.Type() == secretType:
+		case isSecret(f.value.Type()):
 			w.Plain[f.name] = false
 		default:
 			if _, known := w.Plain[f.name]; !known {
