@@ -71,6 +71,43 @@ transport "websocket" {
 #   body_timeout     = "10s"   # to arrive; a second more for each 16 KiB that have
 # }
 
+# A way in that dials: feeds, which are websocket servers of others.
+#
+# transport "websocket_client" {
+#   url              = env("FEED_URL") # wss://feed.example.com/v1; a list: several
+#   subprotocols     = []
+#   subscribe        = null # frames that are sent at first, "{\"type\":\"subscribe\"}"; a list: several
+#   ops              = ["report"]
+#   max_message_size = "1MiB"  # a larger frame is left out
+#   connect_timeout  = "10s"
+#   retry_min        = "500ms" # a lost connection is made again after a random time up to this, growing to
+#   retry_max        = "1m"
+#   ping_interval    = "25s" # 0s: no pings
+#   ping_timeout     = "10s"
+#
+#   header "Authorization" {
+#     value = env("FEED_AUTHORIZATION")
+#   }
+#
+#   tls {
+#     ca          = "" # the roots; those of the system
+#     cert        = "" # a certificate to show
+#     key         = ""
+#     server_name = "" # that of the URL
+#   }
+#
+#   # In any transport: where the fields are in messages that are not of the form of
+#   # our own. The first path counts that leads to something; "=x" is a constant.
+#   decode {
+#     id   = ["data.device.serial", "serial"] # must be given
+#     op   = null                             # report
+#     seq  = null                             # none; of no use for a feed
+#     time = null                             # when it was received
+#     code = null                             # 0
+#     data = null                             # ".": the whole message
+#   }
+# }
+
 router {
   batch_size   = 10       # a stream's batch is ready at this many messages,
   batch_bytes  = "1MiB"   # or this many bytes,

@@ -110,3 +110,30 @@ func TestExampleOfServers(t *testing.T) {
 		}
 	}
 }
+
+// So is the client that it shows in comments, but for what must be given.
+func TestExampleOfFeeds(t *testing.T) {
+	t.Setenv("FEED_URL", "wss://feed.example.com/v1")
+	t.Setenv("FEED_AUTHORIZATION", "Bearer token")
+	p := testPlugins(t)
+	_, block, ok := strings.Cut(ingestd.ExampleConfig(), "# transport \"websocket_client\"")
+	block, _, closed := strings.Cut(block, "\n# }\n")
+	if !ok || !closed {
+		t.Fatal("config.hcl does not show it")
+	}
+	const name = "transport \"websocket_client\""
+	block = regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(block, "")
+	cfg := testConfig(t, p, name+block+"\n}")
+	const at = "transport.websocket_client."
+	least := testConfig(t, p, name+" {\n tls {}\n decode {\n id = [\"data.device.serial\", \"serial\"]\n }\n}",
+		at+"url=wss://feed.example.com/v1", at+"header.Authorization.value=Bearer token")
+	if got, want := cfg.hcl(), least.hcl(); got != want {
+		t.Errorf("config.hcl means\n%s\nthe defaults are\n%s", got, want)
+	}
+	kind, _ := p.transport("websocket_client")
+	for _, path := range hclx.Paths("", kind.defaults()) {
+		if name := path[strings.LastIndex(path, ".")+1:]; !regexp.MustCompile(`(?m)^ *` + name + ` +=`).MatchString(block) {
+			t.Errorf("config.hcl does not show %s", path)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 // Package transport brings messages in. [WebSocket] is a server for websocket
-// clients, [HTTP] one for POST requests; any other way in is an [engine.Transport]
-// too, and package transporttest tells whether it keeps that contract.
+// clients, [HTTP] one for POST requests, and [WebSocketClient] connects to servers of
+// others; any other way in is an [engine.Transport] too, and package transporttest
+// tells whether it keeps that contract.
 //
 // # The parts
 //
@@ -23,6 +24,10 @@
 // The body of a request is read (http_body.go, bodies.go) and decoded like a frame.
 // What becomes of its messages is noted (http_post.go, http_settle.go) until it can
 // be answered (http_outcome.go).
+//
+// A feed (feed.go), which a WebSocketClient connects to, is told nothing: nothing is
+// kept of its messages but their number. Messages that are not of the form of our
+// own are read by a mapping (mapping.go, mapped.go), in all of the three.
 //
 // # Goroutines
 //
@@ -53,6 +58,15 @@
 //	                                                           a turn to decompress; Route;
 //	                                                           Settled
 //	shut        the drain             when all are answered    the requests
+//
+// Those of a WebSocketClient:
+//
+//	goroutine   started by            ends                     blocks on
+//	run         Serve, one a feed     when the drain begins    a timer; the handshake, at most
+//	                                                           ConnectTimeout; the socket; Route
+//	watch       run, one a            with the connection      a ticker; in a drain the socket,
+//	            connection                                     at most a second
+//	ping        watch                 when it is answered      the socket, at most PingTimeout
 //
 // Serve waits for all of them. Settled and Spooled come on the engine's
 // goroutines; they take the connection's lock, which is never held during Route or

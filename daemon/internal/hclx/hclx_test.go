@@ -205,3 +205,65 @@ func TestAdopt(t *testing.T) {
 		})
 	}
 }
+
+// texts is a list that may be written as one string.
+type texts []string
+
+func (t *texts) UnmarshalText(b []byte) error {
+	*t = texts{string(b)}
+	return nil
+}
+
+type secrets []engine.Secret
+
+func (s *secrets) UnmarshalText(b []byte) error {
+	*s = secrets{engine.Secret(b)}
+	return nil
+}
+
+// A list that may be one string is read from either, and a list of secrets is as
+// secret as one.
+func TestListsOfOne(t *testing.T) {
+	type settings struct {
+		One, Many, Set texts
+		Hidden, Masked secrets
+	}
+	type tagged struct {
+		One    texts   `hcl:"one,optional"`
+		Many   texts   `hcl:"many,optional"`
+		Set    texts   `hcl:"set,optional"`
+		Hidden secrets `hcl:"hidden,optional"`
+		Masked secrets `hcl:"masked,optional"`
+		Wrong  secrets `hcl:"wrong,optional"`
+	}
+	var read tagged
+	src := "one = \"a,b\"\nmany = [\"a\", \"b\"]\nhidden = \"marker,1\"\nmasked = [\"marker2\", \"\"]\n"
+	s := Parse("x.hcl", []byte(src), []string{"set=c,d", "hidden=marker,3"}, NewVocabulary(&read))
+	b := s.Decode("", s.Body(), hcl.Range{}, &read)
+	if m := s.Mistakes(); m != nil {
+		t.Fatal(m)
+	}
+	want := settings{texts{"a,b"}, texts{"a", "b"}, texts{"c", "d"}, secrets{"marker,3"}, secrets{"marker2", ""}}
+	if got := (settings{read.One, read.Many, read.Set, read.Hidden, read.Masked}); !reflect.DeepEqual(got, want) {
+		t.Errorf("read %q", got)
+	}
+	if got := Secrets(read); !reflect.DeepEqual(got, []string{"marker,3", "marker2"}) {
+		t.Errorf("the secrets are %q", got)
+	}
+	written := Write("", read)
+	for _, line := range []string{`one    = "a,b"`, `many   = ["a", "b"]`, `hidden = "********"`, `masked = ["********", ""]`} {
+		if !strings.Contains(written, line+"\n") || strings.Contains(written, "marker") {
+			t.Errorf("%q is not in\n%s", line, written)
+		}
+	}
+	b.ReportOption(&engine.OptionError{Option: "masked", Problem: "marker2 is no good"})
+	b.ReportOption(&engine.OptionError{Option: "hidden", Problem: "marker,3 is no good"})
+	if text := s.Mistakes().Error(); strings.Contains(text, "marker") || strings.Count(text, "is no good") != 2 {
+		t.Error(text)
+	}
+	s = Parse("x.hcl", []byte("wrong = [marker]\nmany = \"marker\" {\n"), nil, NewVocabulary(&read))
+	s.Decode("", s.Body(), hcl.Range{}, &read)
+	if text := s.Mistakes().Error(); strings.Contains(text, "[marker") {
+		t.Error(text)
+	}
+}
