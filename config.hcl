@@ -8,7 +8,8 @@
 #   ingestd run --set router.batch_size=50
 #
 # SIGHUP reads the file again. What cannot change without a restart is named in
-# the log then; log.level, router, shutdown_timeout, and the retries change at once.
+# the log then; log.level, router, shutdown_timeout, the retries, and who may connect
+# change at once.
 
 data_dir         = "ingest-data" # spool, dead letters, numbers, lock file
 shutdown_timeout = "30s"         # what is not stored by then stays in the spool, or goes to a file in data_dir
@@ -29,7 +30,83 @@ transport "websocket" {
   max_message_size = "1MiB"
   ping_interval    = "25s" # 0s: no pings
   ping_timeout     = "10s"
+
+  # Who may connect. Without auth everybody may who reaches the port.
+  origins         = []    # web pages of other hosts: "https://app.example.com", "https://*.example.com", "*"
+  require_origin  = false # true: only web pages
+  trusted_proxies = []    # networks whose X-Forwarded-For is believed: "10.0.0.0/8"
+  max_connections = 0     # past it: 503; 0: as the limit of open files allows
+
+  max_connections_per_address = 0 # 0: no limit
+
+  # tls {
+  #   cert      = "cert.pem" # read again when it changes
+  #   key       = "key.pem"
+  #   client_ca = "" # the roots of the certificates that clients must show
+  # }
+
+  # auth {
+  #   query = false    # true: a token may also be in the URL, ?token=
+  #   file  = "tokens" # a line each: NAME TOKEN, or NAME sha256:HEX, and perhaps ID,ID,PREFIX*
+  #   token "edge-1" {
+  #     value   = env("INGEST_TOKEN") # or sha256 = "HEX"
+  #     sha256  = ""
+  #     ids     = null # every id; ["17", "sensor-*"]
+  #     expires = ""   # never; "2027-01-31T00:00:00Z"
+  #   }
+  # }
 }
+
+# Another way in: POST requests, answered when their messages are stored. A transport
+# block replaces the default one: write transport "websocket" { } beside it to have both.
+#
+# transport "http" {
+#   listen           = "127.0.0.1:7003"
+#   path             = "/v1/messages"
+#   ops              = ["report"]
+#   ack              = "stored"
+#   max_body_size    = "8MiB"  # as it is sent and as it is decompressed
+#   max_message_size = "1MiB"
+#   max_bodies       = "64MiB" # what all bodies may take together
+#   body_timeout     = "10s"   # to arrive; a second more for each 16 KiB that have
+# }
+
+# A way in that dials: feeds, which are websocket servers of others.
+#
+# transport "websocket_client" {
+#   url              = env("FEED_URL") # wss://feed.example.com/v1; a list: several
+#   subprotocols     = []
+#   subscribe        = null # frames that are sent at first, "{\"type\":\"subscribe\"}"; a list: several
+#   ops              = ["report"]
+#   max_message_size = "1MiB"  # a larger frame is left out
+#   connect_timeout  = "10s"
+#   retry_min        = "500ms" # a lost connection is made again after a random time up to this, growing to
+#   retry_max        = "1m"
+#   ping_interval    = "25s" # 0s: no pings
+#   ping_timeout     = "10s"
+#
+#   header "Authorization" {
+#     value = env("FEED_AUTHORIZATION")
+#   }
+#
+#   tls {
+#     ca          = "" # the roots; those of the system
+#     cert        = "" # a certificate to show
+#     key         = ""
+#     server_name = "" # that of the URL
+#   }
+#
+#   # In any transport: where the fields are in messages that are not of the form of
+#   # our own. The first path counts that leads to something; "=x" is a constant.
+#   decode {
+#     id   = ["data.device.serial", "serial"] # must be given
+#     op   = null                             # report
+#     seq  = null                             # none; of no use for a feed
+#     time = null                             # when it was received
+#     code = null                             # 0
+#     data = null                             # ".": the whole message
+#   }
+# }
 
 router {
   batch_size   = 10       # a stream's batch is ready at this many messages,

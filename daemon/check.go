@@ -58,6 +58,11 @@ func (c *config) memory(files uint64) string {
 	}
 	line(baseBytes, "the program itself")
 	for _, t := range c.transports {
+		if bodies, ok := hclx.Get[engine.Size](t.config, "max_bodies"); ok {
+			fmt.Fprintf(&out, "# The bodies of %s: %s at the most; %s is usual for each request besides.\n",
+				t.path(), human(bodies), human(connectionBytes))
+			continue
+		}
 		size, ok := hclx.Get[engine.Size](t.config, "max_message_size")
 		if !ok {
 			continue

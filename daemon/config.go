@@ -21,19 +21,20 @@ type config struct {
 	transports []transportConfig
 }
 
-// core is what does not belong to a plugin.
+// core is what does not belong to a plugin. What has a tag "live" can change while
+// the daemon runs.
 type core struct {
 	DataDir         string        `hcl:"data_dir,optional"`
-	ShutdownTimeout time.Duration `hcl:"shutdown_timeout,optional"`
+	ShutdownTimeout time.Duration `hcl:"shutdown_timeout,optional" live:"true"`
 
 	Log      logConfig      `hcl:"log,block"`
-	Router   routerConfig   `hcl:"router,block"`
+	Router   routerConfig   `hcl:"router,block" live:"true"`
 	Delivery deliveryConfig `hcl:"delivery,block"`
 	Admin    adminConfig    `hcl:"admin,block"`
 }
 
 type logConfig struct {
-	Level  string `hcl:"level,optional"`
+	Level  string `hcl:"level,optional" live:"true"`
 	Format string `hcl:"format,optional"`
 }
 
@@ -50,8 +51,8 @@ type routerConfig struct {
 type deliveryConfig struct {
 	Spool    bool          `hcl:"spool,optional"`
 	SpoolMax engine.Size   `hcl:"spool_max,optional"`
-	RetryMin time.Duration `hcl:"retry_min,optional"`
-	RetryMax time.Duration `hcl:"retry_max,optional"`
+	RetryMin time.Duration `hcl:"retry_min,optional" live:"true"`
+	RetryMax time.Duration `hcl:"retry_max,optional" live:"true"`
 }
 
 type adminConfig struct {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,90 @@ func TestExampleOfOtherSinks(t *testing.T) {
 			if !strings.Contains(block, path) {
 				t.Errorf("config.hcl does not show %s of the sink %s", path, name)
 			}
+		}
+	}
+}
+
+// So is the HTTP server that it shows in comments.
+func TestExampleOfHTTP(t *testing.T) {
+	p := testPlugins(t)
+	_, block, ok := strings.Cut(ingestd.ExampleConfig(), "# transport \"http\"")
+	block, _, closed := strings.Cut(block, "\n# }")
+	if !ok || !closed {
+		t.Fatal("config.hcl does not show it")
+	}
+	cfg := testConfig(t, p, "transport \"http\""+regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(block, "")+"\n}")
+	kind, _ := p.transport("http")
+	if changed := hclx.Changed("", kind.defaults(), cfg.transports[0].config); len(changed) > 0 {
+		t.Errorf("these are not the defaults: %v", changed)
+	}
+	websocket, _ := p.transport("websocket")
+	common := hclx.Paths("", websocket.defaults())
+	for _, path := range hclx.Paths("", kind.defaults()) {
+		if !strings.Contains(block, path) && !slices.Contains(common, path) {
+			t.Errorf("config.hcl does not show %s", path)
+		}
+	}
+}
+
+// So are the blocks of servers that it shows in comments, but for what must be given.
+func TestExampleOfServers(t *testing.T) {
+	t.Setenv("INGEST_TOKEN", "0123456789abcdef")
+	p := testPlugins(t)
+	blocks := ""
+	for _, name := range []string{"tls", "auth"} {
+		_, block, ok := strings.Cut(ingestd.ExampleConfig(), "\n  # "+name+" {\n")
+		block, _, closed := strings.Cut(block, "\n  # }\n")
+		if !ok || !closed {
+			t.Fatalf("config.hcl does not show the block %s", name)
+		}
+		blocks += name + " {\n" + regexp.MustCompile(`(?m)^  # ?`).ReplaceAllString(block, "") + "\n}\n"
+	}
+	cfg := testConfig(t, p, "transport \"websocket\" {\n"+blocks+"}\n")
+	least := testConfig(t, p, "", "transport.websocket.tls.cert=cert.pem", "transport.websocket.tls.key=key.pem",
+		"transport.websocket.auth.file=tokens", "transport.websocket.auth.token.edge-1.value=0123456789abcdef")
+	if got, want := cfg.hcl(), least.hcl(); got != want {
+		t.Errorf("config.hcl means\n%s\nthe defaults are\n%s", got, want)
+	}
+	kind, _ := p.transport("websocket")
+	for _, path := range hclx.Paths("", kind.defaults()) {
+		if head, _, nested := strings.Cut(path, "."); nested && (head == "tls" || head == "auth") {
+			name := path[strings.LastIndex(path, ".")+1:]
+			if !regexp.MustCompile(`(?m)^ *` + name + ` +=`).MatchString(blocks) {
+				t.Errorf("config.hcl does not show %s", path)
+			}
+		}
+	}
+	for _, path := range hclx.Paths("", kind.defaults()) {
+		if !strings.Contains(path, ".") && !regexp.MustCompile(`(?m)^ *`+path+` +=`).MatchString(ingestd.ExampleConfig()) {
+			t.Errorf("config.hcl does not show %s", path)
+		}
+	}
+}
+
+// So is the client that it shows in comments, but for what must be given.
+func TestExampleOfFeeds(t *testing.T) {
+	t.Setenv("FEED_URL", "wss://feed.example.com/v1")
+	t.Setenv("FEED_AUTHORIZATION", "Bearer token")
+	p := testPlugins(t)
+	_, block, ok := strings.Cut(ingestd.ExampleConfig(), "# transport \"websocket_client\"")
+	block, _, closed := strings.Cut(block, "\n# }\n")
+	if !ok || !closed {
+		t.Fatal("config.hcl does not show it")
+	}
+	const name = "transport \"websocket_client\""
+	block = regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(block, "")
+	cfg := testConfig(t, p, name+block+"\n}")
+	const at = "transport.websocket_client."
+	least := testConfig(t, p, name+" {\n tls {}\n decode {\n id = [\"data.device.serial\", \"serial\"]\n }\n}",
+		at+"url=wss://feed.example.com/v1", at+"header.Authorization.value=Bearer token")
+	if got, want := cfg.hcl(), least.hcl(); got != want {
+		t.Errorf("config.hcl means\n%s\nthe defaults are\n%s", got, want)
+	}
+	kind, _ := p.transport("websocket_client")
+	for _, path := range hclx.Paths("", kind.defaults()) {
+		if name := path[strings.LastIndex(path, ".")+1:]; !regexp.MustCompile(`(?m)^ *` + name + ` +=`).MatchString(block) {
+			t.Errorf("config.hcl does not show %s", path)
 		}
 	}
 }

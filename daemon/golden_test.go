@@ -97,15 +97,17 @@ func difference(t *testing.T, p *plugins, cfg *config) string {
 // settingLines lists the settings of a configuration with their blocks.
 func settingLines(cfg *config) []string {
 	var lines []string
-	block := ""
+	blocks := []string{""}
 	for line := range strings.Lines(cfg.hcl()) {
 		line = strings.TrimSpace(line)
+		block := blocks[len(blocks)-1]
 		switch {
 		case strings.HasSuffix(line, "{"):
-			block = strings.TrimSuffix(line, "{")
+			block += strings.TrimSuffix(line, "{")
 			lines = append(lines, strings.TrimSpace(block))
+			blocks = append(blocks, block)
 		case line == "}":
-			block = ""
+			blocks = blocks[:len(blocks)-1]
 		case line != "" && !strings.HasPrefix(line, "#"):
 			name, value, _ := strings.Cut(line, "=")
 			lines = append(lines, block+strings.TrimSpace(name)+" ="+value)

@@ -152,9 +152,9 @@ func (l *loader) decodeTransports(blocks []*hclsyntax.Block) {
 		}
 		label := strings.Join(b.Labels[1:], "")
 		path := transportPath(k.name, label)
-		if len(b.Labels) == 2 && (!validLabel(label) || slices.Contains(hclx.Paths(transportPath(k.name, ""), k.defaults()), path)) {
+		if len(b.Labels) == 2 && (!validLabel(label) || isSetting(path, hclx.Paths(transportPath(k.name, ""), k.defaults()))) {
 			l.Fail(b.LabelRanges[1], fmt.Sprintf("A transport cannot be named %q", label),
-				"A name has letters, digits, - and _ only, and is not that of a setting.")
+				"A name has letters, digits, - and _ only, and is not that of a setting or a block.")
 			continue
 		}
 		if first, twice := seen[path]; twice {
@@ -176,6 +176,11 @@ func (l *loader) decodeTransport(k transportKind, label string, body *hclsyntax.
 	b.Report(k.validate(t.config))
 	l.checkAck(t, b)
 	l.cfg.transports = append(l.cfg.transports, t)
+}
+
+// isSetting tells whether path is one of paths, or that of a block of them.
+func isSetting(path string, paths []string) bool {
+	return slices.ContainsFunc(paths, func(p string) bool { return p == path || strings.HasPrefix(p, path+".") })
 }
 
 var label = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)

@@ -23,6 +23,8 @@ func builtin() []Option {
 		WithSink("stdout", stdout.DefaultConfig, stdout.Open),
 
 		WithTransport("websocket", defaultWebSocket, listenWebSocket),
+		WithTransport("http", defaultHTTP, listenHTTP),
+		WithTransport("websocket_client", transport.DefaultWebSocketClientConfig, dialWebSocket),
 	}
 }
 
@@ -33,22 +35,63 @@ type webSocketConfig transport.WebSocketConfig
 func defaultWebSocket() webSocketConfig { return webSocketConfig(transport.DefaultWebSocketConfig()) }
 
 func (c webSocketConfig) Validate() error {
-	err := transport.WebSocketConfig(c).Validate()
-	if c.Listen == "" {
-		err = errors.Join(&engine.OptionError{
-			Option: "listen", Problem: "must be an address and a port like 127.0.0.1:7001: without one nobody could connect",
-		}, err)
-	}
-	return err
+	return errors.Join(needsPort(c.Listen), transport.WebSocketConfig(c).Validate())
 }
 
-func listenWebSocket(_ context.Context, c webSocketConfig, h Host) (*transport.WebSocket, error) {
+func needsPort(listen string) error {
+	if listen != "" {
+		return nil
+	}
+	return &engine.OptionError{
+		Option: "listen", Problem: "must be an address and a port like 127.0.0.1:7001: without one nobody could connect",
+	}
+}
+
+// webSocket is a websocket server whose Update takes the settings of a daemon.
+type webSocket struct{ *transport.WebSocket }
+
+func (w webSocket) Update(c webSocketConfig) error {
+	return w.WebSocket.Update(transport.WebSocketConfig(c))
+}
+
+var _ Updater[webSocketConfig] = webSocket{}
+
+func listenWebSocket(_ context.Context, c webSocketConfig, h Host) (webSocket, error) {
 	c.Logger, c.Holds, c.RestoreToken = h.Logger, h.Holds, h.RestoreToken
-	return transport.ListenWebSocket(transport.WebSocketConfig(c))
+	w, err := transport.ListenWebSocket(transport.WebSocketConfig(c))
+	return webSocket{w}, err
+}
+
+// httpConfig is that of an HTTP server in a daemon, which needs a port too.
+type httpConfig transport.HTTPConfig
+
+func defaultHTTP() httpConfig { return httpConfig(transport.DefaultHTTPConfig()) }
+
+func (c httpConfig) Validate() error {
+	return errors.Join(needsPort(c.Listen), transport.HTTPConfig(c).Validate())
+}
+
+// httpServer is an HTTP server whose Update takes the settings of a daemon.
+type httpServer struct{ *transport.HTTP }
+
+func (h httpServer) Update(c httpConfig) error { return h.HTTP.Update(transport.HTTPConfig(c)) }
+
+var _ Updater[httpConfig] = httpServer{}
+
+func listenHTTP(_ context.Context, c httpConfig, h Host) (httpServer, error) {
+	c.Logger, c.Holds = h.Logger, h.Holds
+	s, err := transport.ListenHTTP(transport.HTTPConfig(c))
+	return httpServer{s}, err
+}
+
+func dialWebSocket(_ context.Context, c transport.WebSocketClientConfig, h Host) (*transport.WebSocketClient, error) {
+	c.Name, c.Logger, c.Holds = h.Name, h.Logger, h.Holds
+	return transport.DialWebSocket(c)
 }
 
 // Host is what the daemon shares with a transport.
 type Host struct {
+	Name   string // of the block: its second label, or where it has none its first
 	Logger hclog.Logger
 	Holds  *transport.Holds // one for all transports
 
@@ -60,6 +103,9 @@ type Host struct {
 // Config is what the settings of a plugin are: a struct whose fields have hcl
 // tags. Beside strings, numbers, bools and lists they may be time.Duration,
 // [engine.Size] and [engine.Secret]; a field tagged "-" cannot be configured.
+// Tagged as "name,block", a struct or a pointer to one is a block, and a slice of
+// structs are blocks with a label, which is the field tagged "name,label". An
+// embedded struct lends its fields.
 type Config interface {
 	// Validate reports every fault at once, each as an [engine.OptionError],
 	// joined.
@@ -72,12 +118,20 @@ type Sink interface {
 	fmt.Stringer
 }
 
-// Transport is a transport that says where it listens. Close is called instead of
+// Transport is a transport that says where it listens, or what it connects to. Close is called instead of
 // Serve where the daemon does not come to serve it.
 type Transport interface {
 	engine.Transport
 	URL() string
 	Close() error
+}
+
+// Updater is a transport of which settings can change while it runs: those whose
+// field has the tag live:"true". Update puts them into effect, and reads again what
+// files they name; the other settings are as they were. After an error nothing has
+// changed. It is called while Serve runs.
+type Updater[C Config] interface {
+	Update(c C) error
 }
 
 // Option adds to what a daemon can do.
@@ -102,7 +156,7 @@ func WithSink[C Config, S Sink](
 
 // WithTransport adds a kind of transport: transport "name" in the configuration.
 // Listen binds what it needs and starts nothing; ctx ends when the daemon is to
-// stop.
+// stop. What the transport can change while it runs, an [Updater] says.
 func WithTransport[C Config, T Transport](
 	name string, defaults func() C, listen func(context.Context, C, Host) (T, error),
 ) Option {
@@ -112,8 +166,18 @@ func WithTransport[C Config, T Transport](
 			listen: func(ctx context.Context, config any, h Host) (Transport, error) {
 				return listen(ctx, *config.(*C), h)
 			},
+			update: updaterOf[C, T](),
 		})
 	}
+}
+
+// updaterOf gives what calls Update, nil where T has none.
+func updaterOf[C Config, T Transport]() func(t Transport, config any) error {
+	var t T
+	if _, ok := any(t).(Updater[C]); !ok {
+		return nil
+	}
+	return func(t Transport, config any) error { return t.(Updater[C]).Update(*config.(*C)) }
 }
 
 // kind is what a sink and a transport have in common: a name and settings, which
@@ -140,6 +204,7 @@ type sinkKind struct {
 type transportKind struct {
 	kind
 	listen func(context.Context, any, Host) (Transport, error)
+	update func(t Transport, config any) error // nil: nothing of it changes while it runs
 }
 
 type plugins struct {

@@ -2,9 +2,8 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"slices"
-	"sort"
-	"strings"
 
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
 )
@@ -31,31 +30,90 @@ func (d *daemon) reload(p *parts) {
 		return
 	}
 	current := d.current.Load()
-	changed := changes(current, next)
-	live := slices.DeleteFunc(slices.Clone(changed), func(path string) bool { return !changesLive(path) })
-	restart := slices.DeleteFunc(slices.Clone(changed), changesLive)
-
-	merged := *current
-	merged.Log.Level = next.Log.Level
-	merged.ShutdownTimeout = next.ShutdownTimeout
-	merged.Router = next.Router
-	merged.Delivery.RetryMin, merged.Delivery.RetryMax = next.Delivery.RetryMin, next.Delivery.RetryMax
-	if err := p.update(current, &merged); err != nil {
-		d.log.Error("configuration not reloaded: nothing changes", "error", err)
+	adopted, live, rest := current.adopt(next)
+	if err := p.update(current, adopted); err != nil {
+		d.log.Error("configuration not reloaded: nothing changes", "error", hclx.Redact(err.Error(), next.secrets()...))
 		return
 	}
-	d.log.SetLevel(merged.level())
-	d.current.Store(&merged)
+	d.log.SetLevel(adopted.level())
+	d.current.Store(adopted)
 	d.log.Info("configuration reloaded", "changed", live)
-	if len(restart) > 0 {
-		d.log.Warn("these changes need a restart", "settings", restart)
+	if len(rest) > 0 {
+		d.log.Warn("these changes need a restart", "settings", rest)
 	}
 }
 
-// update gives the router other limits in place of those of old. What the spool
-// hands on must never be more than the engine takes, so it is first given the lesser
-// of both.
+// adopt gives the configuration with those settings of next that can change while
+// the daemon runs. It lists them, and the others in which the two differ, as --set
+// names them; a block that only one of them has counts as one.
+func (c *config) adopt(next *config) (adopted *config, live, rest []string) {
+	note := func(l, r []string) { live, rest = append(live, l...), append(rest, r...) }
+	adopted = &config{sink: c.sink}
+	made, l, r := hclx.Adopt("", &c.core, &next.core)
+	adopted.core = *made.(*core)
+	note(l, r)
+	if c.sink.name != next.sink.name {
+		note(nil, []string{"sink"})
+	} else {
+		note(nil, hclx.Changed("sink."+c.sink.name, c.sink.config, next.sink.config))
+	}
+	others := map[string]transportConfig{}
+	for _, t := range next.transports {
+		others[t.path()] = t
+	}
+	for _, t := range c.transports {
+		other, ok := others[t.path()]
+		delete(others, t.path())
+		switch {
+		case !ok:
+			note(nil, []string{t.path()})
+		case t.update == nil:
+			note(nil, hclx.Changed(t.path(), t.config, other.config))
+		default:
+			t.config, l, r = hclx.Adopt(t.path(), t.config, other.config)
+			note(l, r)
+		}
+		adopted.transports = append(adopted.transports, t)
+	}
+	for path := range others {
+		note(nil, []string{path})
+	}
+	slices.Sort(live)
+	slices.Sort(rest)
+	return adopted, live, rest
+}
+
+// update puts c into effect in place of old. After an error old is in effect.
 func (p *parts) update(old, c *config) error {
+	for i, t := range p.transports {
+		if t.update == nil {
+			continue
+		}
+		if err := t.update(t.Transport, c.transports[i].config); err != nil {
+			p.takeBack(old, i)
+			return fmt.Errorf("update %s: %w", t.name, err)
+		}
+	}
+	if err := p.updateRouter(old, c); err != nil {
+		p.takeBack(old, len(p.transports))
+		return err
+	}
+	return nil
+}
+
+// takeBack gives the first n transports the settings that they had.
+func (p *parts) takeBack(old *config, n int) {
+	for i, t := range p.transports[:n] {
+		if t.update != nil {
+			_ = t.update(t.Transport, old.transports[i].config) // they were in effect
+		}
+	}
+}
+
+// updateRouter gives the router other limits in place of those of old. What the
+// spool hands on must never be more than the engine takes, so it is first given the
+// lesser of both.
+func (p *parts) updateRouter(old, c *config) error {
 	if p.spool == nil {
 		return p.engine.Update(c.engineOptions())
 	}
@@ -70,41 +128,4 @@ func (p *parts) update(old, c *config) error {
 	}
 	p.spool.Update(after)
 	return nil
-}
-
-// changesLive tells whether a setting can change while the daemon runs.
-func changesLive(path string) bool {
-	switch path {
-	case "log.level", "shutdown_timeout", "delivery.retry_min", "delivery.retry_max":
-		return true
-	}
-	return strings.HasPrefix(path, "router.")
-}
-
-// changes lists the settings in which two configurations differ, as --set names
-// them; a block that only one of them has counts as one.
-func changes(before, after *config) []string {
-	paths := hclx.Changed("", before.core, after.core)
-	if before.sink.name != after.sink.name {
-		paths = append(paths, "sink")
-	} else {
-		paths = append(paths, hclx.Changed("sink."+after.sink.name, before.sink.config, after.sink.config)...)
-	}
-	old := map[string]any{}
-	for _, t := range before.transports {
-		old[t.path()] = t.config
-	}
-	for _, t := range after.transports {
-		if config, ok := old[t.path()]; ok {
-			paths = append(paths, hclx.Changed(t.path(), config, t.config)...)
-			delete(old, t.path())
-		} else {
-			paths = append(paths, t.path())
-		}
-	}
-	for path := range old {
-		paths = append(paths, path)
-	}
-	sort.Strings(paths)
-	return paths
 }

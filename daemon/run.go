@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,8 @@ func (p *parts) run(ctx context.Context) error {
 
 type namedTransport struct {
 	Transport
-	name string
+	name   string
+	update func(t Transport, config any) error // nil: nothing of it changes while it runs
 }
 
 // open opens the sink, binds the ports, and makes the engine, in this order, so
@@ -111,11 +113,13 @@ func (d *daemon) open(ctx context.Context) (p *parts, err error) {
 	}
 	holds := transport.NewHolds()
 	for _, t := range d.cfg.transports {
-		opened, err := t.listen(ctx, t.config, Host{Logger: d.log.Named(t.path()), Holds: holds, RestoreToken: token})
+		opened, err := t.listen(ctx, t.config, Host{
+			Name: cmp.Or(t.label, t.name), Logger: d.log.Named(t.path()), Holds: holds, RestoreToken: token,
+		})
 		if err != nil {
 			return p, fmt.Errorf("open %s: %w", t.path(), hintListen(err, t.path()+".listen"))
 		}
-		p.transports = append(p.transports, namedTransport{opened, t.path()})
+		p.transports = append(p.transports, namedTransport{opened, t.path(), t.update})
 	}
 	if d.cfg.Admin.Listen != "" {
 		if p.admin, err = listenAdmin(d.cfg.Admin.Listen, d.log.Named("admin")); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ import (
 // sendCommand sends messages from files, standard input or nowhere.
 type sendCommand struct {
 	URL      string   `default:"ws://127.0.0.1:7001/ws" help:"Where the daemon listens."`
+	Token    string   `placeholder:"TOKEN" env:"INGEST_TOKEN" help:"For a server that asks for one. Command lines can be seen by every user of the machine: better put it into the environment."`
 	Client   string   `placeholder:"NAME" help:"Who numbers the messages. With the name and numbers of an earlier run, what is stored already is not stored again. Otherwise a random one."`
 	ID       string   `placeholder:"ID" help:"The input holds bare payloads, each JSON value one, for this id."`
 	File     []string `short:"f" placeholder:"FILE" sep:"none" help:"Read this file instead of the standard input. Repeatable."`
@@ -93,9 +95,14 @@ func (c *sendCommand) send(ctx context.Context, stderr io.Writer) error {
 	}
 	s := &sending{show: newDisplay(stderr, c.Generate)}
 	log := hclog.New(&hclog.LoggerOptions{Output: s.show, Level: hclog.Warn, DisableTime: true})
+	var header http.Header
+	if c.Token != "" {
+		header = http.Header{"Authorization": {"Bearer " + c.Token}}
+	}
 	var err error
 	s.client, err = client.Dial(ctx, c.URL, client.Options{
 		Name:   c.Client,
+		Header: header,
 		Logger: log,
 		Refused: func(r client.Refusal) {
 			s.refused.Add(1)

@@ -276,3 +276,30 @@ func (r *repeater) Read(p []byte) (n int, err error) {
 	r.next = r.next[n:]
 	return n, nil
 }
+
+// A server that asks for a token gets the one that is given, and none in an error.
+func TestSendToken(t *testing.T) {
+	const token = "marker-0123456789abcdef"
+	url := startDaemon(t, new(rows).write, "transport.websocket.auth.token.a.value="+token)
+	for _, c := range []struct {
+		name, given, fromEnv string
+		status               int
+	}{
+		{"none", "", "", exitOutside},
+		{"wrong", "marker-that-is-not-it", "", exitOutside},
+		{"flag", token, "", exitFine},
+		{"environment", "", token, exitFine},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("INGEST_TOKEN", c.fromEnv)
+			args := []string{"--url=" + url, "--generate=3"}
+			if c.given != "" {
+				args = append(args, "--token="+c.given)
+			}
+			status, out := sendWith(t, context.Background(), nil, args...)
+			if status != c.status || strings.Contains(out, "marker") {
+				t.Errorf("status %d\n%s", status, out)
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -11,15 +12,32 @@ import (
 // setting is a row of the tables in configuration.md.
 type setting struct{ name, value, values string }
 
-var settingRow = regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| (.*?) \\| (.*?) \\|")
+var settingRow = regexp.MustCompile("(?m)^\\| `([A-Za-z0-9_.]+)` \\| (.*?) \\| (.*?) \\|")
 
 func settings(t *testing.T) []setting {
 	t.Helper()
 	var all []setting
 	for _, m := range settingRow.FindAllStringSubmatch(read(t, "docs/configuration.md"), -1) {
-		all = append(all, setting{m[1], strings.Trim(m[2], "`"), m[3]})
+		if !strings.Contains(m[1], ".SERVER.") {
+			all = append(all, setting{m[1], strings.Trim(m[2], "`"), m[3]})
+			continue
+		}
+		for _, server := range []string{"websocket", "http"} {
+			all = append(all, setting{strings.Replace(m[1], "SERVER", server, 1), strings.Trim(m[2], "`"), m[3]})
+		}
 	}
 	return all
+}
+
+// needed gives the --set that other settings of the block of this one need.
+func needed(name string) (args []string) {
+	if block, _, ok := strings.Cut(name, ".tls."); ok {
+		return []string{"--set=" + block + ".tls.cert=cert.pem", "--set=" + block + ".tls.key=key.pem"}
+	}
+	if block, _, ok := strings.Cut(name, ".auth."); ok {
+		return []string{"--set=" + block + ".auth.token.NAME.value=0123456789abcdef"}
+	}
+	return nil
 }
 
 const dsn = "--set=sink.mysql.dsn=user:password@tcp(host:3306)/database"
@@ -33,29 +51,41 @@ func check(args ...string) (string, error) {
 // Every setting that the program has is in the tables, with its default, and no
 // other.
 func TestSettings(t *testing.T) {
-	t.Chdir(t.TempDir()) // there is no config.hcl
+	useTransports(t)
 	have := map[string]string{}
+	var blocks []string // that there are only where they are written
+	for _, server := range []string{"websocket", "http"} {
+		blocks = append(blocks, needed("transport."+server+".tls.cert")...)
+		blocks = append(blocks, needed("transport."+server+".auth.file")...)
+	}
 	for _, args := range [][]string{{"--set=sink=sqlite"}, {"--set=sink=mysql", dsn}, {"--set=sink=stdout"}} {
-		out, err := check(args...)
+		out, err := check(append(args, blocks...)...)
 		if err != nil {
 			t.Fatalf("check %v: %v\n%s", args, err, out)
 		}
-		block := ""
+		around := []string{""}
 		for line := range strings.Lines(out) {
 			line = strings.TrimSpace(line)
 			name, value, assigns := strings.Cut(line, "=")
+			block := around[len(around)-1]
 			switch {
 			case strings.HasPrefix(line, "#"):
 			case strings.HasSuffix(line, "{"):
-				block = strings.Join(strings.Fields(strings.NewReplacer(`"`, " ", "{", "").Replace(line)), ".") + "."
+				block += strings.Join(strings.Fields(strings.NewReplacer(`"`, " ", "{", "").Replace(line)), ".") + "."
+				around = append(around, block)
 			case line == "}":
-				block = ""
+				around = around[:len(around)-1]
 			case assigns:
 				have[block+strings.TrimSpace(name)] = strings.TrimSpace(value)
 			}
 		}
 	}
 	have["sink.mysql.dsn"] = "required"
+	for _, server := range []string{"websocket", "http"} {
+		for _, name := range []string{"tls.cert", "tls.key", "auth.token.NAME.value"} {
+			have["transport."+server+"."+name] = "required"
+		}
+	}
 	shown := map[string]bool{}
 	for _, s := range settings(t) {
 		if shown[s.name] {
@@ -68,10 +98,21 @@ func TestSettings(t *testing.T) {
 			t.Errorf("the default of %s is %s, not %s", s.name, value, s.value)
 		}
 	}
-	for name := range have {
-		if !shown[name] {
+	for name, value := range have {
+		// What both servers have is shown of the one.
+		same := strings.Replace(name, "transport.http.", "transport.websocket.", 1)
+		if !shown[name] && (!shown[same] || have[same] != value) {
 			t.Errorf("%s is not shown", name)
 		}
+	}
+}
+
+// useTransports makes a configuration with both servers the one of the test.
+func useTransports(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("config.hcl", []byte("transport \"websocket\" {}\ntransport \"http\" {}\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -84,6 +125,7 @@ var (
 // What the tables say of values is so: the least and the greatest are taken, the
 // next ones are not.
 func TestRanges(t *testing.T) {
+	useTransports(t)
 	tried := 0
 	for _, s := range settings(t) {
 		var good, bad []string
@@ -104,7 +146,7 @@ func TestRanges(t *testing.T) {
 		}
 		tried++
 		try := func(value string) (string, error) {
-			args := []string{"--set=" + s.name + "=" + value}
+			args := append(needed(s.name), "--set="+s.name+"="+value)
 			if strings.HasPrefix(s.name, "sink.mysql.") {
 				args = append(args, dsn)
 			}

@@ -25,6 +25,13 @@ const patience = 30 * time.Second
 // address where it listens. It is stopped when the test ends, with status 0.
 func run(t *testing.T, args ...string) (address string) {
 	t.Helper()
+	return runUntil(t, `ready: listening=\S*?ws://(\S+)/ws\b`, args...)
+}
+
+// runUntil starts the daemon, and gives what the first line of its log that matches
+// has in parentheses.
+func runUntil(t *testing.T, pattern string, args ...string) string {
+	t.Helper()
 	cmd := exec.Command(program, append(args, "--set=transport.websocket.listen=127.0.0.1:0", "--set=admin.listen=")...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -46,7 +53,7 @@ func run(t *testing.T, args ...string) (address string) {
 		if err != nil {
 			t.Fatalf("the daemon is not ready: %v", err)
 		}
-		if m := regexp.MustCompile(`ready: listening=ws://(\S+)/ws `).FindStringSubmatch(line); m != nil {
+		if m := regexp.MustCompile(pattern).FindStringSubmatch(line); m != nil {
 			return m[1]
 		}
 	}
@@ -193,6 +200,7 @@ func TestGoCode(t *testing.T) {
 // Configuration in documents is valid.
 func TestHCL(t *testing.T) {
 	t.Setenv("INGEST_MYSQL_DSN", "user:password@tcp(host:3306)/database")
+	t.Setenv("INGEST_TOKEN", "0123456789abcdef")
 	t.Chdir(t.TempDir())
 	found := 0
 	for _, doc := range documents(t) {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Finds what the tests need, and installs what is missing where it may: a C
 # compiler, for the race detector; Python, for the script in the README; Python, Node.js
-# and a browser with what they need to speak websocket, for the example clients; strace,
-# which shows what comes before an ack and makes disks fail; and the MariaDB server, of
-# which the tests start one of their own. With INGEST_MYSQL_DSN
-# set they use that server instead.
+# and a browser with what they need to speak websocket, for the example clients; curl and
+# zstd, for the examples in docs/protocol.md; strace, which shows what comes before an
+# ack and makes disks fail; and the MariaDB server, of which the tests start one of their
+# own. With INGEST_MYSQL_DSN set they use that server instead.
 set -euo pipefail
 
 have() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$1" >/dev/null; }
@@ -12,6 +12,8 @@ have() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$1" >/dev/null; }
 missing=()
 have "${CC:-gcc}" || missing+=(gcc libc6-dev)
 have python3 || missing+=(python3)
+have curl || missing+=(curl)
+have zstd || missing+=(zstd)
 have strace || missing+=(strace)
 have node || missing+=(nodejs)
 NODE_PATH="${NODE_PATH:-}:/usr/share/nodejs" node -e 'globalThis.WebSocket ?? require("ws")' 2>/dev/null || missing+=(node-ws)

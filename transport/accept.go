@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
@@ -26,6 +27,19 @@ func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer w.group.Done()
+	p, no := w.gate.enter(r)
+	if no != nil {
+		w.stats.refused.Add(1)
+		w.logRefused(r, no.remote, no.status, no.cause())
+		no.write(rw)
+		return
+	}
+	entered := false
+	defer func() {
+		if !entered {
+			p.leave()
+		}
+	}()
 	name, err := clientName(r.URL.RawQuery)
 	if err != nil {
 		w.refuse(rw, r, http.StatusBadRequest, err.Error())
@@ -35,25 +49,29 @@ func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Connection", "Upgrade")
 		rw.Header().Set("Upgrade", "websocket")
 		w.refuse(rw, r, http.StatusUpgradeRequired,
-			"this is a websocket endpoint: connect to it with a websocket client, at ws://"+r.Host+r.URL.Path)
+			"this is a websocket endpoint: connect to it with a websocket client, at "+wsScheme(r)+"://"+r.Host+r.URL.Path)
 		return
 	}
 	h := &hijacker{ResponseWriter: rw, writeTimeout: w.config.WriteTimeout}
 	c, err := websocket.Accept(h, r, &websocket.AcceptOptions{
-		Subprotocols:    []string{subprotocol},
-		CompressionMode: websocket.CompressionDisabled,
+		Subprotocols:       []string{subprotocol},
+		CompressionMode:    websocket.CompressionDisabled,
+		InsecureSkipVerify: true, // the gate has looked at the origin, more closely
 	})
 	if err != nil {
 		w.stats.refused.Add(1)
-		w.logRefused(r, h.status, err.Error())
+		w.logRefused(r, p.remote, h.status, err.Error())
 		return
 	}
 	c.SetReadLimit(-1) // frameBuffer.read has the limit, and can say what it is
+	entered = true
 	w.add(&conn{
 		ws:     w,
 		conn:   c,
 		socket: h.socket,
-		remote: r.RemoteAddr,
+		pass:   p,
+		ids:    p.ids,
+		remote: p.remote,
 		name:   name,
 		table:  newTable(w.holds),
 	})
@@ -72,7 +90,7 @@ func (w *WebSocket) enter() bool {
 
 func (w *WebSocket) refuse(rw http.ResponseWriter, r *http.Request, status int, text string) {
 	w.stats.refused.Add(1)
-	w.logRefused(r, status, text)
+	w.logRefused(r, r.RemoteAddr, status, text)
 	if status == http.StatusServiceUnavailable {
 		rw.Header().Set("Retry-After", "1")
 	}
@@ -83,7 +101,7 @@ func (w *WebSocket) refuse(rw http.ResponseWriter, r *http.Request, status int, 
 func clientName(query string) (string, error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return "", fmt.Errorf("the query is malformed: %w", err)
+		return "", errors.New("the query is malformed") // the error quotes it, and there may be a token in it
 	}
 	names, given := values["client"]
 	switch {
@@ -116,12 +134,21 @@ func (w *WebSocket) add(c *conn) {
 	if draining {
 		c.drain()
 	}
+	w.expelOne(c, time.Now()) // the rules may have changed since it was let in
+}
+
+func wsScheme(r *http.Request) string {
+	if r.TLS != nil {
+		return "wss"
+	}
+	return "ws"
 }
 
 func (w *WebSocket) remove(c *conn) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	delete(w.conns, c)
 	w.stats.frames.Add(c.received.Load())
 	w.stats.messages.Add(c.taken.Load())
+	w.mu.Unlock()
+	c.pass.leave()
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -14,7 +15,15 @@ import (
 
 // Every code of the protocol, and after each the connection still works.
 func TestEveryErrorCode(t *testing.T) {
-	s := serve(t, func(c *WebSocketConfig) { c.MaxMessageSize = 1 << 10 })
+	s := serve(t, func(c *WebSocketConfig) {
+		c.MaxMessageSize = 1 << 10
+		c.Authenticate = func(r *http.Request) (who Identity, _ error) {
+			if r.URL.Query().Has("bound") {
+				who.IDs = []string{"1"}
+			}
+			return who, nil
+		}
+	})
 	c := s.dial("?client=a")
 	seq := 100
 	alive := func() {
@@ -96,9 +105,13 @@ func TestEveryErrorCode(t *testing.T) {
 	nameless.expectError(codeUnsupported, `"retry":false,"id":1`)
 	nameless.send(`{"id":1,"seq":1}`)
 	nameless.expect(`{"op":"ack","id":1,"seq":1}`)
+	bound := s.dial("?bound")
+	bound.send(`{"id":2,"seq":1}`)
+	bound.expectError(codeForbidden, `"retry":false,"id":2,"seq":1`)
 	for code, n := range s.Stats().Errors {
-		if n == 0 {
-			t.Errorf("%s is not counted", code)
+		ofHTTP := code == codeUnavailable || code == codeUndelivered
+		if (n == 0) != ofHTTP {
+			t.Errorf("%s is counted %d times", code, n)
 		}
 	}
 

@@ -16,7 +16,7 @@ import (
 func newBenchConn(b testing.TB, r engine.Router) *conn {
 	w := &WebSocket{config: testConfig(), ops: operations(nil, nil), holds: NewHolds(), conns: map[*conn]struct{}{}, router: r}
 	w.ctx = b.Context()
-	c := &conn{ws: w, table: newTable(w.holds), writing: true}
+	c := &conn{ws: w, table: newTable(w.holds), pass: &pass{}, writing: true}
 	c.room.L = &c.mu
 	return c
 }
@@ -78,7 +78,7 @@ func perMessage(b *testing.B, n int) {
 
 // From a frame to Route.
 func BenchmarkRoute(b *testing.B) {
-	c := newBenchConn(b, nowhere{})
+	c := newBenchConn(b, blackhole{})
 	c.socket = &socket{}
 	frames := benchFrames(1000)
 	d := newDecoder(c.ws.ops)
@@ -88,10 +88,10 @@ func BenchmarkRoute(b *testing.B) {
 	}
 }
 
-// nowhere takes messages and never settles them.
-type nowhere struct{}
+// blackhole takes messages and never settles them.
+type blackhole struct{}
 
-func (nowhere) Route(context.Context, engine.Message, engine.Producer) error { return nil }
+func (blackhole) Route(context.Context, engine.Message, engine.Producer) error { return nil }
 
 func benchFrames(ids int) [][]byte {
 	frames := make([][]byte, ids)
@@ -134,7 +134,7 @@ func TestMessagesAllocateNothing(t *testing.T) {
 
 // Acks of one stream that come while one waits raise it.
 func BenchmarkAckCoalescing(b *testing.B) {
-	c := newBenchConn(b, nowhere{})
+	c := newBenchConn(b, blackhole{})
 	s := c.table.pin("17")
 	var out []byte
 	var ends []int
@@ -149,7 +149,7 @@ func BenchmarkAckCoalescing(b *testing.B) {
 
 // A batch of ten is settled.
 func BenchmarkSettled(b *testing.B) {
-	c := newBenchConn(b, nowhere{})
+	c := newBenchConn(b, blackhole{})
 	ms := make([]engine.Message, 10)
 	for i := range ms {
 		ms[i] = engine.Message{ID: "17", Tag: int64(i + 1)}

@@ -28,7 +28,7 @@ type frameBuffer struct {
 const keepFrame = 256 << 10
 
 func (w *WebSocket) newFrameBuffer() any {
-	return &frameBuffer{b: make([]byte, 4<<10), decoder: newDecoder(w.ops)}
+	return &frameBuffer{b: make([]byte, 4<<10), decoder: newDecoder(w.ops).with(w.mapping)}
 }
 
 func (f *frameBuffer) release(w *WebSocket) {

@@ -2,14 +2,9 @@ package transport
 
 import (
 	"errors"
-	"fmt"
-	"net"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/hashicorp/go-hclog"
 
 	"github.com/ingestd/ingestd/engine"
 )
@@ -31,13 +26,7 @@ const (
 // The fields with a tag are the attributes of a transport "websocket" block. The
 // others are for the program that embeds the transport.
 type WebSocketConfig struct {
-	// Listen is the TCP address; port 0 takes a free one. Empty: it has no port of
-	// its own, and serves what the host program brings to ServeHTTP.
-	Listen string `hcl:"listen,optional"`
-
-	// Path is where clients connect; every other path is 404. ServeHTTP looks at
-	// no path.
-	Path string `hcl:"path,optional"`
+	ServerConfig
 
 	// Ops are the ops whose messages are stored. "report" always is.
 	Ops []string `hcl:"ops,optional"`
@@ -65,6 +54,10 @@ type WebSocketConfig struct {
 	// no room, does not count.
 	PingTimeout time.Duration `hcl:"ping_timeout,optional"`
 
+	// Decode says where the fields of messages are that are not of the form of our
+	// own. nil: they are.
+	Decode *DecodeConfig `hcl:"decode,block"`
+
 	// WriteTimeout is how long a client may leave an answer in the socket before it
 	// is cut.
 	WriteTimeout time.Duration
@@ -78,20 +71,15 @@ type WebSocketConfig struct {
 	Holds *Holds
 
 	// RestoreToken is what a message of op restore must show: it stands in the files
-	// of undelivered messages that the engine of this server writes. Empty: there is
-	// no such op.
+	// of undelivered messages that the engine of this server writes. Empty, or with a
+	// Decode: there is no such op.
 	RestoreToken engine.Secret `hcl:"-"`
-
-	// Logger hears what an operator should know; nil: nobody does. At level debug
-	// that is each connection, each refused handshake and each error answer.
-	Logger hclog.Logger
 }
 
 // DefaultWebSocketConfig is the transport of an empty config.hcl.
 func DefaultWebSocketConfig() WebSocketConfig {
 	return WebSocketConfig{
-		Listen:         "127.0.0.1:7001",
-		Path:           "/ws",
+		ServerConfig:   defaultServerConfig("127.0.0.1:7001", "/ws"),
 		Ops:            []string{opReport},
 		Ack:            AckStored,
 		OnDisconnect:   DisconnectDone,
@@ -105,20 +93,8 @@ func DefaultWebSocketConfig() WebSocketConfig {
 // Validate reports every fault at once, each as an [engine.OptionError], joined.
 func (c WebSocketConfig) Validate() error {
 	var errs []error
-	check := func(ok bool, option, format string, args ...any) {
-		if !ok {
-			errs = append(errs, &engine.OptionError{Option: option, Problem: fmt.Sprintf(format, args...)})
-		}
-	}
-	if c.Listen != "" {
-		_, port, err := net.SplitHostPort(c.Listen)
-		if err == nil {
-			_, err = net.LookupPort("tcp", port)
-		}
-		check(err == nil, "listen", "must be an address and a port like 127.0.0.1:7001, not %q", c.Listen)
-	}
-	check(strings.HasPrefix(c.Path, "/") && !strings.ContainsAny(c.Path, "?#% \t\r\n"),
-		"path", "must begin with / and hold no space, ?, # or %%, not %q", c.Path)
+	check := checking(&errs)
+	c.ServerConfig.validate(check)
 	check(c.Ack == AckStored || c.Ack == AckSpooled,
 		"ack", "must be %q or %q, not %q", AckStored, AckSpooled, c.Ack)
 	check(c.OnDisconnect == DisconnectDone || c.OnDisconnect == DisconnectKeep,
@@ -130,6 +106,7 @@ func (c WebSocketConfig) Validate() error {
 	check(c.PingTimeout > 0, "ping_timeout", "must be positive, not %v", c.PingTimeout)
 	check(c.WriteTimeout > 0, "write_timeout", "must be positive, not %v", c.WriteTimeout)
 	c.validateOps(check)
+	c.Decode.validate(check, operations(c.Ops, c.Handlers))
 	return errors.Join(errs...)
 }
 
@@ -140,7 +117,7 @@ const (
 	maxMessageSize = 1 * engine.GiB
 )
 
-func (c WebSocketConfig) validateOps(check func(ok bool, option, format string, args ...any)) {
+func (c WebSocketConfig) validateOps(check checker) {
 	for i, op := range c.Ops {
 		checkOpName(check, "ops", op)
 		check(op == opReport || !isBuiltin(op), "ops", "%q has a meaning of its own and cannot be stored like a report", op)
@@ -159,7 +136,7 @@ func (c WebSocketConfig) validateOps(check func(ok bool, option, format string, 
 	}
 }
 
-func checkOpName(check func(ok bool, option, format string, args ...any), option, op string) {
+func checkOpName(check checker, option, op string) {
 	check(op != "" && len(op) <= maxOpLen && utf8.ValidString(op),
 		option, "a name must be 1 to %d bytes of UTF-8, not %q", maxOpLen, op)
 }

@@ -30,12 +30,24 @@ func TestConformance(t *testing.T) {
 // socketSender is a websocket client for the kit.
 type socketSender struct{ conn *websocket.Conn }
 
-func (s socketSender) Send(ctx context.Context, r transporttest.Report) error {
-	id, err := json.Marshal(r.ID)
+func (s socketSender) Send(ctx context.Context, rs ...transporttest.Report) error {
+	b, err := lines(rs)
 	if err != nil {
 		return err
 	}
-	return s.conn.Write(ctx, websocket.MessageText, fmt.Appendf(nil, `{"id":%s,"seq":%d,"data":%s}`, id, r.Seq, r.Data))
+	return s.conn.Write(ctx, websocket.MessageText, b)
+}
+
+// lines are the messages as a client writes them.
+func lines(rs []transporttest.Report) (b []byte, err error) {
+	for _, r := range rs {
+		id, err := json.Marshal(r.ID)
+		if err != nil {
+			return nil, err
+		}
+		b = fmt.Appendf(b, "{\"id\":%s,\"seq\":%d,\"data\":%s}\n", id, r.Seq, r.Data)
+	}
+	return b, nil
 }
 
 func (s socketSender) Receive(ctx context.Context) (transporttest.Answer, error) {

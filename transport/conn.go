@@ -37,6 +37,8 @@ type conn struct {
 	ws     *WebSocket
 	conn   *websocket.Conn
 	socket *socket
+	pass   *pass
+	ids    *idSet // that the client may send to; nil: every id
 	remote string
 	name   string // the client's name for itself, or empty
 	ping   pinger // the clock's
@@ -126,6 +128,7 @@ func (c *conn) frame(d *decoder, frame []byte, valid bool) bool {
 		Client:   c.name,
 		Received: time.Unix(0, c.socket.received.Load()).UTC(), // asking the clock for each frame would cost more
 		Remote:   c.remote,
+		Sender:   c.pass.sender,
 	}
 	d.reset(frame, valid)
 	defer d.release()

@@ -95,6 +95,10 @@ type decoder struct {
 	index   int  // of the message that next gave
 	scratch []byte
 	keys    keySet
+
+	mapping *mapping // nil: messages are of our own form
+	found   [fieldCount]found
+	opName  string
 }
 
 var nullData = []byte("null")
@@ -157,7 +161,9 @@ func (d *decoder) next(m *incoming) bool {
 func (d *decoder) element(m *incoming, i int) {
 	*m = incoming{}
 	end := 0
-	if d.b[i] == '{' {
+	if d.b[i] == '{' && d.mapping != nil {
+		end = d.mapped(m, i)
+	} else if d.b[i] == '{' {
 		end = d.envelope(m, i)
 	} else if end = d.value(i); end >= 0 {
 		m.fail("a message must be a JSON object")

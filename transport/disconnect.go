@@ -10,7 +10,7 @@ import (
 // other holds: at once, or after the grace.
 func (w *WebSocket) disconnect(c *conn, streams map[string]*stream) {
 	now := time.Now().UTC()
-	m := engine.Message{Client: c.name, Received: now, Time: now, Remote: c.remote, Data: nullData}
+	m := engine.Message{Client: c.name, Received: now, Time: now, Remote: c.remote, Sender: c.pass.sender, Data: nullData}
 	for _, s := range streams {
 		gen, last := uint64(0), false
 		if s.hold != nil {

@@ -185,7 +185,7 @@ func TestServeReturnsWhatStopsIt(t *testing.T) {
 	s.router.Hold()
 	c.send(`{"id":1,"seq":1}`)
 	s.waitMessages(1)
-	_ = w.listener.Close()
+	_ = w.gate.listener.Close()
 	s.eventually("the drain", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()

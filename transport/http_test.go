@@ -150,7 +150,7 @@ func TestWithoutAPort(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	c := WebSocketConfig{
-		Listen: "7001", Path: "ws", Ops: []string{"done", "x", "x", ""}, Ack: "never", OnDisconnect: "maybe",
+		ServerConfig: ServerConfig{Listen: "7001", Path: "ws"}, Ops: []string{"done", "x", "x", ""}, Ack: "never", OnDisconnect: "maybe",
 		DisconnectGrace: -1, MaxMessageSize: 1, PingInterval: -1, PingTimeout: 0, WriteTimeout: 0,
 		Handlers: map[string]Handler{"report": nil, "x": nil},
 	}

@@ -54,9 +54,10 @@ func (c *conn) logFailure(f failure) {
 	}
 }
 
-func (w *WebSocket) logRefused(r *http.Request, status int, reason string) {
+// The query is never logged: there may be a token in it.
+func (w *WebSocket) logRefused(r *http.Request, remote string, status int, reason string) {
 	if w.log.IsDebug() {
-		w.log.Debug("handshake refused", "remote", r.RemoteAddr, "path", hclog.Quote(r.URL.Path),
+		w.log.Debug("handshake refused", "remote", remote, "path", hclog.Quote(r.URL.Path),
 			"status", status, "reason", hclog.Quote(reason))
 	}
 }
@@ -65,7 +66,7 @@ func (w *WebSocket) logRefused(r *http.Request, status int, reason string) {
 // whatever the log level is: they could be served if there were more room.
 var awayReasons = [...]string{codeTooManyStreams, codeOverloaded, reasonUnavailable}
 
-const reasonUnavailable = "unavailable" // 503
+const reasonUnavailable = codeUnavailable // 503
 
 // awayPace is the least time between two warnings of one reason.
 const awayPace = time.Minute
@@ -87,9 +88,15 @@ func (a *away) due(now time.Time) uint64 {
 	return a.count.Swap(0)
 }
 
+// warner tells the log of senders that are turned away.
+type warner struct {
+	to   hclog.Logger
+	away [len(awayReasons)]away
+}
+
 // turnedAway counts an answer by which a sender is turned away; other reasons are
 // nothing to it.
-func (w *WebSocket) turnedAway(reason string) {
+func (w *warner) turnedAway(reason string) {
 	for i, known := range awayReasons {
 		if known == reason {
 			w.away[i].count.Add(1)
@@ -98,14 +105,15 @@ func (w *WebSocket) turnedAway(reason string) {
 	}
 }
 
-func (w *WebSocket) warnAway(i int, now time.Time) {
+func (w *warner) warnAway(i int, now time.Time) {
 	if n := w.away[i].due(now); n > 0 {
-		w.log.Warn("senders are turned away", "reason", awayReasons[i], "count", n)
+		w.to.Warn("senders are turned away", "reason", awayReasons[i], "count", n)
 	}
 }
 
-// warnAllAway is the clock's: it tells what has been counted since a warning.
-func (w *WebSocket) warnAllAway(now time.Time) {
+// warnAllAway is called now and then: it tells what has been counted since a
+// warning.
+func (w *warner) warnAllAway(now time.Time) {
 	for i := range w.away {
 		w.warnAway(i, now)
 	}

@@ -56,8 +56,13 @@ func servePipe(t *testing.T, change func(*WebSocketConfig)) *pipeServer {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	g, err := newGate(c.ServerConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
 	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
-	return &pipeServer{serveThis(t, newWebSocket(c, l)), l}
+	g.accept(l)
+	return &pipeServer{serveThis(t, newWebSocket(c, g)), l}
 }
 
 func (s *pipeServer) dial(query string) *client {

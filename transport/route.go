@@ -17,6 +17,8 @@ func (c *conn) message(m *incoming, msg *engine.Message, d *decoder) bool {
 	switch {
 	case m.fault != "":
 		return c.refuse(m, m.fault, m.text, d)
+	case c.ids != nil && m.id.id != "" && !c.ids.has(m.id.id):
+		return c.refuse(m, codeForbidden, textForbidden, d)
 	case len(m.frame) > int(c.ws.config.MaxMessageSize) && m.op.kind != kindRestore:
 		return c.refuse(m, codeBadMessage, "the message is larger than max_message_size", d)
 	case m.op.kind == kindHandler:

@@ -111,7 +111,11 @@ func (s *socket) finish(d time.Duration) {
 // cut ends the connection at once, and drops what was not sent.
 func (s *socket) cut() {
 	c := s.Conn
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+	for {
+		t, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
 		c = t.NetConn() // TLS would wait to say goodbye
 	}
 	if t, ok := c.(*net.TCPConn); ok {

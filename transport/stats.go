@@ -2,20 +2,23 @@ package transport
 
 import "sync/atomic"
 
-// errorCodes are all codes of error answers, in the order of the documentation.
+// errorCodes are all codes of error answers, in the order of the documentation; the
+// last two are those of HTTP alone.
 var errorCodes = [...]string{
 	codeBadJSON, codeBadMessage, codeUnknownOp, codeRejected,
-	codeConflict, codeTooManyStreams, codeOverloaded, codeUnsupported,
+	codeConflict, codeTooManyStreams, codeOverloaded, codeUnsupported, codeForbidden,
+	codeUnavailable, codeUndelivered,
 }
 
 // WebSocketStats are a WebSocket's counters, since it was made, and gauges, as
 // they are now.
 type WebSocketStats struct {
-	Connections int    // open now
-	Accepted    uint64 // connections that were upgraded
-	Refused     uint64 // requests that were not
-	Frames      uint64 // that were received
-	Messages    uint64 // that the router accepted, control messages too
+	Connections int               // open now
+	Accepted    uint64            // connections that were upgraded
+	Refused     uint64            // requests that were not
+	Refusals    map[string]uint64 // those of them that were not let in, by reason; every reason is there
+	Frames      uint64            // that were received
+	Messages    uint64            // that the router accepted, control messages too
 
 	Errors map[string]uint64 // error answers by their code; every code is there
 
@@ -30,16 +33,30 @@ type WebSocketStats struct {
 type counters struct {
 	accepted, refused, frames, messages, slow, silent atomic.Uint64
 
-	errors [len(errorCodes)]atomic.Uint64
+	errorCounters
 }
 
-func (c *counters) failed(code string) {
+// errorCounters count error answers by their code.
+type errorCounters [len(errorCodes)]atomic.Uint64
+
+func (c *errorCounters) failed(code string) {
 	for i, known := range errorCodes {
 		if known == code {
-			c.errors[i].Add(1)
+			c[i].Add(1)
 		}
 	}
 }
+
+func (c *errorCounters) byCode(codes []string) map[string]uint64 {
+	m := make(map[string]uint64, len(codes))
+	for i, code := range codes {
+		m[code] = c[i].Load()
+	}
+	return m
+}
+
+// webSocketCodes are those that a websocket client may hear.
+var webSocketCodes = errorCodes[:len(errorCodes)-2]
 
 // Stats may be called at any time.
 func (w *WebSocket) Stats() WebSocketStats {
@@ -55,14 +72,12 @@ func (w *WebSocket) Stats() WebSocketStats {
 		Connections: open,
 		Accepted:    w.stats.accepted.Load(),
 		Refused:     w.stats.refused.Load(),
+		Refusals:    w.gate.refusals(),
 		Frames:      frames,
 		Messages:    messages,
-		Errors:      make(map[string]uint64, len(errorCodes)),
+		Errors:      w.stats.byCode(webSocketCodes),
 		CutSlow:     w.stats.slow.Load(),
 		CutSilent:   w.stats.silent.Load(),
-	}
-	for i, code := range errorCodes {
-		s.Errors[code] = w.stats.errors[i].Load()
 	}
 	if w.holds != nil {
 		s.Held = w.holds.len()

@@ -17,16 +17,17 @@ import (
 // WebSocket takes messages from websocket clients: it is a server. Make it with
 // [ListenWebSocket].
 type WebSocket struct {
+	warner
 	config     WebSocketConfig
 	log        hclog.Logger
 	ops        map[string]*operation
+	mapping    *mapping
 	restoring  int // the most bytes of a frame that brings back a message; 0: none may
 	ackSpooled bool
-	holds      *Holds       // nil where nothing would ever be ended
-	listener   net.Listener // nil: no port of its own
-	server     http.Server
+	holds      *Holds // nil where nothing would ever be ended
+	gate       *gate
+	server     *http.Server
 	stats      counters
-	away       [len(awayReasons)]away
 	graces     graces
 	frames     sync.Pool
 
@@ -52,33 +53,32 @@ func ListenWebSocket(c WebSocketConfig) (*WebSocket, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if c.Listen == "" {
-		return newWebSocket(c, nil), nil
-	}
-	l, err := net.Listen("tcp", c.Listen)
+	g, err := newGate(c.ServerConfig)
 	if err != nil {
-		return nil, err // it says all there is: listen tcp 127.0.0.1:7001: bind: ...
+		return nil, err
 	}
-	return newWebSocket(c, l), nil
+	if err := g.listen(); err != nil {
+		return nil, err
+	}
+	return newWebSocket(c, g), nil
 }
 
-func newWebSocket(c WebSocketConfig, l net.Listener) *WebSocket {
+func newWebSocket(c WebSocketConfig, g *gate) *WebSocket {
 	w := &WebSocket{
+		warner:     warner{to: g.log},
 		config:     c,
-		log:        c.Logger,
+		log:        g.log,
 		ops:        operations(c.Ops, c.Handlers),
 		ackSpooled: c.Ack == AckSpooled,
 		holds:      c.Holds,
-		listener:   l,
+		gate:       g,
 		conns:      make(map[*conn]struct{}),
 	}
 	w.frames.New = w.newFrameBuffer
-	if c.RestoreToken != "" {
+	w.mapping = c.Decode.compile(w.ops)
+	if c.RestoreToken != "" && w.mapping == nil {
 		w.ops[opRestore] = &operation{name: opRestore, kind: kindRestore}
 		w.restoring = restoringSize(int(c.MaxMessageSize))
-	}
-	if w.log == nil {
-		w.log = hclog.NewNullLogger()
 	}
 	if w.holds == nil && c.OnDisconnect == DisconnectDone {
 		w.holds = NewHolds()
@@ -91,52 +91,19 @@ func newWebSocket(c WebSocketConfig, l net.Listener) *WebSocket {
 		}
 		w.ServeHTTP(rw, r)
 	})
-	w.server = http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       30 * time.Second,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          w.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
-		ConnState:         w.connState,
-	}
+	w.server = g.newServer(mux, &w.group)
 	return w
 }
 
-// connState counts the goroutines of the HTTP server: it has one for each
-// connection that is not upgraded.
-func (w *WebSocket) connState(_ net.Conn, s http.ConnState) {
-	switch s {
-	case http.StateNew:
-		w.group.Add(1)
-	case http.StateClosed, http.StateHijacked:
-		w.group.Done()
-	}
-}
-
 // Addr is where it listens; nil where it has no port of its own.
-func (w *WebSocket) Addr() net.Addr {
-	if w.listener == nil {
-		return nil
-	}
-	return w.listener.Addr()
-}
+func (w *WebSocket) Addr() net.Addr { return w.gate.addr() }
 
 // URL is where clients connect. Without a port of its own it cannot know, and says
 // so.
-func (w *WebSocket) URL() string {
-	if w.listener == nil {
-		return "(no port of its own)"
-	}
-	return "ws://" + w.listener.Addr().String() + w.config.Path
-}
+func (w *WebSocket) URL() string { return w.gate.url("ws") }
 
 // Close frees the port of a WebSocket that is never served.
-func (w *WebSocket) Close() error {
-	if w.listener == nil {
-		return nil
-	}
-	return w.listener.Close()
-}
+func (w *WebSocket) Close() error { return w.gate.close() }
 
 // Serve implements [engine.Transport]. It returns an error if it cannot accept
 // connections any longer; those that it has are drained all the same.
@@ -154,9 +121,11 @@ func (w *WebSocket) Serve(ctx context.Context, r engine.Router) error {
 	stop := make(chan struct{})
 	var clock sync.WaitGroup
 	clock.Go(func() { w.runClock(stop) })
+	clock.Go(func() { w.gate.watch(stop, w.expel) })
 	failed := make(chan error, 1)
-	if w.listener != nil {
-		w.accept.Go(func() { failed <- w.server.Serve(w.listener) })
+	if w.gate.listener != nil {
+		w.gate.announce()
+		w.accept.Go(func() { failed <- w.server.Serve(w.gate.listener) })
 	}
 
 	var err error

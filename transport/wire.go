@@ -37,6 +37,11 @@ const (
 	codeTooManyStreams = "too_many_streams"
 	codeOverloaded     = "overloaded"
 	codeUnsupported    = "unsupported"
+	codeForbidden      = "forbidden"
+
+	// Those of HTTP alone: a websocket is closed instead, or left without an answer.
+	codeUnavailable = "unavailable"
+	codeUndelivered = "undelivered"
 )
 
 // wireID is an id as its client wrote it: a number, or a string.

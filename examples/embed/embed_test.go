@@ -123,11 +123,12 @@ type sender struct {
 	answers *bufio.Reader
 }
 
-func (s sender) Send(_ context.Context, r transporttest.Report) error {
-	if r.Data == "" {
-		r.Data = "null"
+func (s sender) Send(_ context.Context, rs ...transporttest.Report) error {
+	var b []byte
+	for _, r := range rs {
+		b = fmt.Appendf(b, "%s\t%d\t%s\n", r.ID, r.Seq, r.Data)
 	}
-	_, err := fmt.Fprintf(s.conn, "%s\t%d\t%s\n", r.ID, r.Seq, r.Data)
+	_, err := s.conn.Write(b)
 	return err
 }
 

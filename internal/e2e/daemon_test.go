@@ -146,7 +146,8 @@ func (d *daemon) ready() *daemon {
 }
 
 var (
-	listening = regexp.MustCompile(`listening=(\S+)`)
+	listening = regexp.MustCompile(`listening="?\[?(ws://[^\s"\]]+)`)
+	posting   = regexp.MustCompile(`listening=[^=]*(http://[^\s"\]]+)`)
 	adminAt   = regexp.MustCompile(`admin=(\S+)`)
 	counters  = regexp.MustCompile(`(accepted|stored|duplicates|refused|undelivered|replayed|in-spool)=(\d+)`)
 )

@@ -208,6 +208,9 @@ func (l *link) Settled(ms []engine.Message, _ engine.Result, err error) {
 		l.mu.Lock()
 	}
 	l.left -= len(ms)
+	if l.t.fault == "mute" {
+		ms = nil
+	}
 	for _, m := range ms {
 		failed := engine.IsPermanent(err)
 		switch {
@@ -242,13 +245,13 @@ func (t *memory) tellOthers(but *link, a Answer) {
 	}
 }
 
-func (l *link) Send(_ context.Context, r Report) error {
+func (l *link) Send(_ context.Context, rs ...Report) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.done {
 		return errors.New("closed")
 	}
-	l.asked = append(l.asked, r)
+	l.asked = append(l.asked, rs...)
 	l.pokeLocked()
 	return nil
 }
@@ -292,6 +295,13 @@ func subject(fault string) Subject {
 }
 
 func TestKitAcceptsAGoodTransport(t *testing.T) { Run(t, subject("")) }
+
+// One whose senders are told nothing is judged by what it routes.
+func TestKitAcceptsASilentTransport(t *testing.T) {
+	s := subject("mute")
+	s.Silent = true
+	Run(t, s)
+}
 
 // Each planted fault is found by the case that is there for it.
 func TestKitFindsFaults(t *testing.T) {

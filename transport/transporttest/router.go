@@ -84,6 +84,7 @@ func (r *Router) accept(ctx context.Context, m engine.Message, p engine.Producer
 			r.changed.Wait()
 		}
 		r.waiting--
+		r.changed.Broadcast()
 		if err := ctx.Err(); err != nil {
 			return err
 		}

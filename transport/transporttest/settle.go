@@ -23,6 +23,30 @@ func (r *Router) Settle(id string, n int, err error) int {
 	return done
 }
 
+// settle settles the first n reports of the stream id with err. A transport may route
+// control messages of its own: those in between are settled without an error.
+func (k *kit) settle(id string, n int, err error) {
+	for r := k.router; n > 0; {
+		r.mu.Lock()
+		run := r.take(id, n)
+		r.mu.Unlock()
+		reports := len(run)
+		if reports == 0 {
+			return
+		}
+		if run[reports-1].message.Kind != engine.Report {
+			reports--
+		}
+		if reports > 0 {
+			r.settle(run[:reports:reports], err)
+		}
+		if rest := run[reports:]; len(rest) > 0 {
+			r.settle(rest, nil)
+		}
+		n -= reports
+	}
+}
+
 // Spool calls Spooled for everything that is pending.
 func (r *Router) Spool() {
 	r.mu.Lock()

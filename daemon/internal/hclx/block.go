@@ -16,6 +16,7 @@ type Block struct {
 	at     hcl.Range // of the header; zero where the file has no such block
 	attrs  map[string]*attr
 	blocks map[string]*Block
+	named  bool // it stands for several blocks, which blocks has by their names
 }
 
 // attr is one value that the file or --set gave.
@@ -26,20 +27,44 @@ type attr struct {
 	failed bool // reported already; what Validate says of it is noise
 }
 
-// find gives the block that holds an option, "tls.cert" in a block tls, and its
-// attr, nil where it has its default.
+// find gives the block that holds an option, "tls.cert" in a block tls or
+// "token.edge.ids" in a block token "edge", and its attr, nil where it has its
+// default. Of what cannot be found it gives the block around it.
 func (b *Block) find(option string) (*Block, *attr) {
 	for {
 		head, rest, nested := strings.Cut(option, ".")
-		if !nested {
-			return b, b.attrs[option]
-		}
 		next := b.blocks[head]
-		if next == nil {
+		switch {
+		case next == nil && nested:
 			return b, nil
+		case next == nil:
+			return b, b.attrs[option]
+		case !nested && next.named:
+			return b, nil
+		case !nested:
+			return next, nil
+		case next.named:
+			return next.findNamed(rest, b)
 		}
 		b, option = next, rest
 	}
+}
+
+// findNamed is find for blocks that have names, "edge.ids"; around is where they
+// stand. There may be points in a name.
+func (b *Block) findNamed(option string, around *Block) (*Block, *attr) {
+	for name, of := range b.blocks {
+		if option == name {
+			return of, nil
+		}
+		if inside, ok := strings.CutPrefix(option, name+"."); ok && of.attrs[inside] != nil {
+			return of.find(inside)
+		}
+	}
+	if name, _, ok := cutLast(option, "."); ok && b.blocks[name] != nil {
+		return b.blocks[name], nil
+	}
+	return around, nil
 }
 
 // Report adds what the struct's Validate found: every [engine.OptionError] at the
@@ -72,8 +97,8 @@ func (b *Block) ReportOption(e *engine.OptionError) {
 // redact takes out of a text what errors must not quote.
 func (b *Block) redact(text string) string {
 	for _, a := range b.attrs {
-		if a.hidden && a.field.Kind() == reflect.String {
-			text = Redact(text, a.field.String())
+		if a.hidden && (a.field.Kind() == reflect.String || isSecret(a.field.Type())) {
+			text = Redact(text, secretsOf(a.field)...)
 		}
 	}
 	return text

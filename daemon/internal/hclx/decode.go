@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/gohcl"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -18,8 +17,12 @@ import (
 // such block; at is the place of the block's header.
 //
 // Fields have hcl tags, as for gohcl; "-" leaves one out. Beside gohcl's own types
-// they may be time.Duration, [engine.Size] and [engine.Secret], and structs or
-// pointers to structs tagged as blocks.
+// they may be time.Duration, [engine.Size] and [engine.Secret]; a list of strings
+// that is an [encoding.TextUnmarshaler] takes a string, too. Tagged as a block
+// they are a struct or a pointer to one, for a block that there may be once, or a
+// slice of structs of which one field is tagged as the label, for blocks that have
+// a name each. The fields of an embedded struct without a tag are those of the
+// struct that embeds it.
 func (s *Source) Decode(path string, body *hclsyntax.Body, at hcl.Range, into any) *Block {
 	return s.decode(path, body, at, reflect.ValueOf(into).Elem())
 }
@@ -41,10 +44,15 @@ func (s *Source) decode(path string, body *hclsyntax.Body, at hcl.Range, v refle
 	for _, f := range fieldsOf(v) {
 		full := join(path, f.name)
 		if f.block {
-			b.blocks[f.name] = s.decodeBlock(full, content.Blocks.OfType(f.name), f.value)
+			found := content.Blocks.OfType(f.name)
+			if f.value.Kind() == reflect.Slice {
+				b.blocks[f.name] = s.decodeNamed(full, found, f.value)
+			} else {
+				b.blocks[f.name] = s.decodeBlock(full, found, f.value)
+			}
 			continue
 		}
-		secret := f.value.Type() == secretType
+		secret := isSecret(f.value.Type())
 		src := content.Attributes[f.name]
 		if src != nil && !secret {
 			s.plain[src.Expr.Range()] = true
@@ -100,6 +108,36 @@ func (s *Source) decodeBlock(path string, found hcl.Blocks, v reflect.Value) *Bl
 	return s.decode(path, body, at, v)
 }
 
+// decodeNamed appends to a slice a struct for each of the blocks that have a name,
+// and for each name that only --set has. The returned Block holds theirs.
+func (s *Source) decodeNamed(path string, found hcl.Blocks, v reflect.Value) *Block {
+	all := &Block{source: s, named: true, blocks: map[string]*Block{}}
+	add := func(name string, body *hclsyntax.Body, at hcl.Range) {
+		element := reflect.New(v.Type().Elem()).Elem()
+		labelOf(element).SetString(name)
+		all.blocks[name] = s.decode(join(path, name), body, at, element)
+		v.Set(reflect.Append(v, element))
+	}
+	for _, b := range found {
+		name := b.Labels[0]
+		if first := all.blocks[name]; first != nil {
+			s.fail(b.DefRange, fmt.Sprintf("A second %s %q", b.Type, name),
+				fmt.Sprintf("Give each a name of its own; the first is in line %d.", first.at.Start.Line))
+			continue
+		}
+		body, _ := b.Body.(*hclsyntax.Body)
+		add(name, body, b.DefRange)
+	}
+	paths, _ := s.SetsUnder(path)
+	for _, p := range paths {
+		name, _, ok := cutLast(strings.TrimPrefix(p, path+"."), ".")
+		if ok && all.blocks[name] == nil {
+			add(name, nil, hcl.Range{})
+		}
+	}
+	return all
+}
+
 // unknownSets reports the values of --set that name a setting of this block that
 // there is not. Those of the top level are left to Finish, which knows all paths.
 func (s *Source) unknownSets(path string, v reflect.Value) {
@@ -122,6 +160,8 @@ func Paths(prefix string, config any) []string {
 		switch {
 		case !f.block:
 			paths = append(paths, join(prefix, f.name))
+		case f.value.Kind() == reflect.Slice:
+			paths = append(paths, Paths(join(prefix, f.name)+".NAME", reflect.New(f.value.Type().Elem()).Interface())...)
 		case f.value.Kind() == reflect.Pointer:
 			paths = append(paths, Paths(join(prefix, f.name), reflect.New(f.value.Type().Elem()).Interface())...)
 		default:
@@ -137,43 +177,4 @@ func join(prefix, name string) string {
 		return name
 	}
 	return prefix + "." + name
-}
-
-// schemaOf is gohcl's, without fields tagged "-", and with nothing required: what
-// must be given, the struct's Validate says.
-func schemaOf(v reflect.Value) *hcl.BodySchema {
-	implied, _ := gohcl.ImpliedBodySchema(v.Interface())
-	schema := &hcl.BodySchema{Blocks: implied.Blocks}
-	for _, a := range implied.Attributes {
-		if a.Name != "-" {
-			schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: a.Name})
-		}
-	}
-	return schema
-}
-
-// field is a field of a configuration struct that has a name in HCL.
-type field struct {
-	name  string
-	block bool
-	value reflect.Value
-}
-
-// fieldsOf lists them in the order of the struct that v is or points to. A nil
-// pointer has none.
-func fieldsOf(v reflect.Value) []field {
-	for v.Kind() == reflect.Pointer {
-		v = v.Elem()
-	}
-	if !v.IsValid() {
-		return nil
-	}
-	var fields []field
-	for i := range v.NumField() {
-		name, what, _ := strings.Cut(v.Type().Field(i).Tag.Get("hcl"), ",")
-		if name != "" && name != "-" {
-			fields = append(fields, field{name, what == "block", v.Field(i)})
-		}
-	}
-	return fields
 }

@@ -2,8 +2,8 @@
 //
 // gohcl reads tags well and values too simply for a configuration: it takes 5 as
 // five nanoseconds, knows no sizes and no secrets, and its diagnostics print
-// whatever stands in the faulty line. So hclx takes the schema from gohcl and
-// decodes each value itself.
+// whatever stands in the faulty line. So hclx reads the same tags and decodes each
+// value itself.
 //
 // A [Source] is one file and the values of --set. [Source.Decode] fills a struct,
 // which keeps its defaults where the source says nothing, and returns a [Block]

@@ -1,6 +1,7 @@
 package hclx
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -106,5 +107,163 @@ func TestSafeLines(t *testing.T) {
 		if got := line[:s.safeUntil(line)]; got != shown || strings.Contains(got, "secret") {
 			t.Errorf("of %q is shown %q, not %q", line, got, shown)
 		}
+	}
+}
+
+// What is embedded is taken as if it were not, blocks with names have one each, also
+// with points in them, and what is written is read again as it was.
+func TestBlocks(t *testing.T) {
+	type named struct {
+		Name   string        `hcl:"name,label"`
+		Secret engine.Secret `hcl:"secret,optional"`
+		List   []string      `hcl:"list,optional"`
+	}
+	type inner struct {
+		Text  string  `hcl:"text,optional" live:"true"`
+		Named []named `hcl:"named,block"`
+	}
+	type Shared struct {
+		Port  int    `hcl:"port,optional" live:"true"`
+		Fixed *inner `hcl:"fixed,block"`
+		Live  *inner `hcl:"live,block" live:"true"`
+	}
+	type settings struct {
+		Shared
+		Own string `hcl:"own,optional"`
+	}
+	var read settings
+	src := "port = 1\nown = \"x\"\nfixed {\n  named \"a.b\" {\n    secret = \"marker\"\n  }\n  named \"a\" {\n    list = [\"1\"]\n  }\n}\n"
+	s := Parse("x.hcl", []byte(src), []string{"fixed.named.a.b.list=2,3", "fixed.named.c.secret=marker"}, NewVocabulary(&read))
+	b := s.Decode("", s.Body(), hcl.Range{}, &read)
+	if m := s.Mistakes(); m != nil {
+		t.Fatal(m)
+	}
+	want := settings{Shared{1, &inner{Named: []named{
+		{"a.b", "marker", []string{"2", "3"}}, {"a", "", []string{"1"}}, {"c", "marker", nil},
+	}}, nil}, "x"}
+	if !reflect.DeepEqual(read, want) {
+		t.Errorf("read %+v, %+v", read, read.Fixed)
+	}
+	if got := Secrets(read); !reflect.DeepEqual(got, []string{"marker", "marker"}) {
+		t.Errorf("the secrets are %q", got)
+	}
+	for _, option := range []string{"fixed.named.a.b.secret", "fixed.named.a.secret", "fixed.named.a.b.list", "fixed.named.c", "fixed.named", "fixed", "live.text", "port"} {
+		b.ReportOption(&engine.OptionError{Option: option, Problem: "is wrong, marker or not"})
+	}
+	text := s.Mistakes().Error()
+	for _, place := range []string{
+		"x.hcl:5:14: secret: is wrong", "x.hcl:7:3: secret: is wrong", "--set fixed.named.a.b.list=2,3: list: is wrong",
+		"x.hcl: fixed.named.c: is wrong", "x.hcl:3:1: named: is wrong", "x.hcl:3:1: fixed: is wrong", "x.hcl: live.text: is wrong", "x.hcl:1:8: port: is wrong",
+	} {
+		if !strings.Contains(text, place) {
+			t.Errorf("%q is not in\n%s", place, text)
+		}
+	}
+	var again settings
+	s = Parse("x.hcl", []byte(strings.ReplaceAll(Write("", read), "********", "marker")), nil, NewVocabulary(&again))
+	s.Decode("", s.Body(), hcl.Range{}, &again)
+	if m := s.Mistakes(); m != nil || !reflect.DeepEqual(again, read) {
+		t.Errorf("%v: written and read again %+v of\n%s", m, again, Write("", read))
+	}
+}
+
+// What can change is taken over, the rest stays; what either points to is not shared.
+func TestAdopt(t *testing.T) {
+	type block struct {
+		Live  int `hcl:"live,optional" live:"true"`
+		Fixed int `hcl:"fixed,optional"`
+	}
+	type settings struct {
+		Part    block  `hcl:"part,block"`
+		Pointer *block `hcl:"pointer,block"`
+		All     *block `hcl:"all,block" live:"true"`
+	}
+	for name, c := range map[string]struct {
+		before, after, want settings
+		live, rest          []string
+	}{
+		"nothing": {},
+		"within": {
+			settings{block{1, 1}, &block{1, 1}, &block{1, 1}},
+			settings{block{2, 2}, &block{2, 2}, &block{2, 2}},
+			settings{block{2, 1}, &block{2, 1}, &block{2, 2}},
+			[]string{"part.live", "pointer.live", "all.live", "all.fixed"},
+			[]string{"part.fixed", "pointer.fixed"},
+		},
+		"new blocks":  {settings{}, settings{Pointer: &block{}, All: &block{1, 1}}, settings{All: &block{1, 1}}, []string{"all"}, []string{"pointer"}},
+		"gone blocks": {settings{Pointer: &block{}, All: &block{}}, settings{}, settings{Pointer: &block{}}, []string{"all"}, []string{"pointer"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			kept := Write("", c.before)
+			got, live, rest := Adopt("", &c.before, &c.after)
+			if !reflect.DeepEqual(*got.(*settings), c.want) || !reflect.DeepEqual(live, c.live) || !reflect.DeepEqual(rest, c.rest) {
+				t.Errorf("%s\nlive %v, the rest %v", Write("", got), live, rest)
+			}
+			if Write("", c.before) != kept {
+				t.Errorf("what was in effect is changed:\n%s", Write("", c.before))
+			}
+		})
+	}
+}
+
+// texts is a list that may be written as one string.
+type texts []string
+
+func (t *texts) UnmarshalText(b []byte) error {
+	*t = texts{string(b)}
+	return nil
+}
+
+type secrets []engine.Secret
+
+func (s *secrets) UnmarshalText(b []byte) error {
+	*s = secrets{engine.Secret(b)}
+	return nil
+}
+
+// A list that may be one string is read from either, and a list of secrets is as
+// secret as one.
+func TestListsOfOne(t *testing.T) {
+	type settings struct {
+		One, Many, Set texts
+		Hidden, Masked secrets
+	}
+	type tagged struct {
+		One    texts   `hcl:"one,optional"`
+		Many   texts   `hcl:"many,optional"`
+		Set    texts   `hcl:"set,optional"`
+		Hidden secrets `hcl:"hidden,optional"`
+		Masked secrets `hcl:"masked,optional"`
+		Wrong  secrets `hcl:"wrong,optional"`
+	}
+	var read tagged
+	src := "one = \"a,b\"\nmany = [\"a\", \"b\"]\nhidden = \"marker,1\"\nmasked = [\"marker2\", \"\"]\n"
+	s := Parse("x.hcl", []byte(src), []string{"set=c,d", "hidden=marker,3"}, NewVocabulary(&read))
+	b := s.Decode("", s.Body(), hcl.Range{}, &read)
+	if m := s.Mistakes(); m != nil {
+		t.Fatal(m)
+	}
+	want := settings{texts{"a,b"}, texts{"a", "b"}, texts{"c", "d"}, secrets{"marker,3"}, secrets{"marker2", ""}}
+	if got := (settings{read.One, read.Many, read.Set, read.Hidden, read.Masked}); !reflect.DeepEqual(got, want) {
+		t.Errorf("read %q", got)
+	}
+	if got := Secrets(read); !reflect.DeepEqual(got, []string{"marker,3", "marker2"}) {
+		t.Errorf("the secrets are %q", got)
+	}
+	written := Write("", read)
+	for _, line := range []string{`one    = "a,b"`, `many   = ["a", "b"]`, `hidden = "********"`, `masked = ["********", ""]`} {
+		if !strings.Contains(written, line+"\n") || strings.Contains(written, "marker") {
+			t.Errorf("%q is not in\n%s", line, written)
+		}
+	}
+	b.ReportOption(&engine.OptionError{Option: "masked", Problem: "marker2 is no good"})
+	b.ReportOption(&engine.OptionError{Option: "hidden", Problem: "marker,3 is no good"})
+	if text := s.Mistakes().Error(); strings.Contains(text, "marker") || strings.Count(text, "is no good") != 2 {
+		t.Error(text)
+	}
+	s = Parse("x.hcl", []byte("wrong = [marker]\nmany = \"marker\" {\n"), nil, NewVocabulary(&read))
+	s.Decode("", s.Body(), hcl.Range{}, &read)
+	if text := s.Mistakes().Error(); strings.Contains(text, "[marker") {
+		t.Error(text)
 	}
 }

@@ -3,8 +3,6 @@ package hclx
 import (
 	"reflect"
 	"strings"
-
-	"github.com/ingestd/ingestd/engine"
 )
 
 // mask stands for a secret.
@@ -51,13 +49,30 @@ func Secrets(config any) []string {
 	var found []string
 	for _, f := range fieldsOf(reflect.ValueOf(config)) {
 		switch {
+		case f.block && f.value.Kind() == reflect.Slice:
+			for i := range f.value.Len() {
+				found = append(found, Secrets(f.value.Index(i).Interface())...)
+			}
 		case f.block:
 			found = append(found, Secrets(f.value.Interface())...)
-		case f.value.Type() == secretType:
-			if s := string(f.value.Interface().(engine.Secret)); s != "" {
-				found = append(found, s)
-			}
+		case isSecret(f.value.Type()):
+			found = append(found, secretsOf(f.value)...)
 		}
 	}
 	return found
+}
+
+// secretsOf gives what is in a secret, or in a list of them.
+func secretsOf(v reflect.Value) []string {
+	if v.Kind() == reflect.Slice {
+		var all []string
+		for i := range v.Len() {
+			all = append(all, secretsOf(v.Index(i))...)
+		}
+		return all
+	}
+	if v.String() == "" {
+		return nil
+	}
+	return []string{v.String()}
 }

@@ -164,7 +164,9 @@ func (s *Source) Finish(names []string) {
 		}
 	}
 	for _, v := range s.sets {
-		if !v.used {
+		if !v.used && slices.Contains(names, v.path) {
+			s.fail(v.rng, fmt.Sprintf("There is no block for the setting %q", v.path), "Add the block to the file; it may be empty.")
+		} else if !v.used {
 			s.fail(v.rng, fmt.Sprintf("There is no setting %q", v.path), didYouMean(v.path, names))
 		}
 	}

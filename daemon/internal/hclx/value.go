@@ -1,6 +1,7 @@
 package hclx
 
 import (
+	"encoding"
 	"fmt"
 	"math/big"
 	"reflect"
@@ -23,7 +24,15 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	sizeType     = reflect.TypeFor[engine.Size]()
 	secretType   = reflect.TypeFor[engine.Secret]()
+
+	// A list of this type takes a string, too, for a list of one.
+	textType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
+
+// isSecret tells whether values of type t are not to be shown.
+func isSecret(t reflect.Type) bool {
+	return t == secretType || t.Kind() == reflect.Slice && t.Elem() == secretType
+}
 
 // assign puts v into the field f.
 func assign(f reflect.Value, val value) *problem {
@@ -137,6 +146,16 @@ func assignInt(f reflect.Value, v cty.Value, loose bool) *problem {
 
 func assignStrings(f reflect.Value, v cty.Value, loose bool) *problem {
 	required := &problem{"a list of strings is required", `Write ["one", "two"].`}
+	one, takesOne := f.Addr().Interface().(encoding.TextUnmarshaler)
+	if takesOne {
+		required = &problem{"a string, or a list of strings, is required", ""}
+	}
+	if takesOne && v.Type() == cty.String && (!loose || isSecret(f.Type())) {
+		if err := one.UnmarshalText([]byte(v.AsString())); err != nil {
+			return &problem{err.Error(), ""}
+		}
+		return nil
+	}
 	out := reflect.MakeSlice(f.Type(), 0, 0)
 	add := func(s string) { out = reflect.Append(out, reflect.ValueOf(s).Convert(f.Type().Elem())) }
 	switch {

@@ -24,16 +24,19 @@ func (w *Vocabulary) Add(config any) {
 	v := reflect.ValueOf(config)
 	for v.Kind() == reflect.Pointer {
 		if v.IsNil() {
-			v = reflect.New(v.Type().Elem())
+			v = reflect.New(v.Type().Elem()) // what it would have
 		}
 		v = v.Elem()
 	}
 	for _, f := range fieldsOf(v) {
 		switch {
+		case f.block && f.value.Kind() == reflect.Slice:
+			w.Blocks[f.name] = true
+			w.Add(reflect.New(f.value.Type().Elem()).Interface())
 		case f.block:
 			w.Blocks[f.name] = true
 			w.Add(f.value.Interface())
-		case f.value.Type() == secretType:
+		case isSecret(f.value.Type()):
 			w.Plain[f.name] = false
 		default:
 			if _, known := w.Plain[f.name]; !known {

@@ -26,15 +26,28 @@ func writeFields(out *strings.Builder, indent string, v reflect.Value) {
 		}
 	}
 	for _, f := range fieldsOf(v) {
-		switch {
-		case !f.block:
+		if !f.block {
 			fmt.Fprintf(out, "%s%-*s = %s\n", indent, widest, f.name, literal(f.value))
-		case f.value.Kind() != reflect.Pointer || !f.value.IsNil():
-			fmt.Fprintf(out, "\n%s%s {\n", indent, f.name)
-			writeFields(out, indent+"  ", f.value)
-			fmt.Fprintf(out, "%s}\n", indent)
 		}
 	}
+	for _, f := range fieldsOf(v) {
+		switch {
+		case !f.block:
+		case f.value.Kind() == reflect.Slice:
+			for i := range f.value.Len() {
+				element := f.value.Index(i)
+				writeBlock(out, indent, f.name+" "+quote(labelOf(element).String()), element)
+			}
+		case f.value.Kind() != reflect.Pointer || !f.value.IsNil():
+			writeBlock(out, indent, f.name, f.value)
+		}
+	}
+}
+
+func writeBlock(out *strings.Builder, indent, header string, v reflect.Value) {
+	fmt.Fprintf(out, "\n%s%s {\n", indent, header)
+	writeFields(out, indent+"  ", v)
+	fmt.Fprintf(out, "%s}\n", indent)
 }
 
 // literal writes a value as the file would have it.
@@ -50,6 +63,10 @@ func literal(v reflect.Value) string {
 	switch {
 	case v.Kind() == reflect.String:
 		return quote(v.String())
+	case v.Kind() == reflect.Slice && v.IsNil():
+		return "null"
+	case v.Kind() == reflect.Slice && v.Len() == 1 && reflect.PointerTo(v.Type()).Implements(textType):
+		return literal(v.Index(0))
 	case v.Kind() == reflect.Slice:
 		parts := make([]string, v.Len())
 		for i := range parts {
