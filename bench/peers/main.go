@@ -90,7 +90,7 @@ func peers(ctx context.Context, args []string, out, log io.Writer) error {
 
 // warm is how many messages the first run of a case has, which is not counted. It
 // tells how many fill a round.
-const warm = 20_000
+const warm = 40_000
 
 // measure runs each case once to warm up, and then all of them in turn, once in
 // each round.
