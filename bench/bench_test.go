@@ -98,7 +98,7 @@ func TestBenchMariaDB(t *testing.T) {
 		"ours":   ours{sink: "mysql", spool: true},
 		"bulk":   bulk{limit.Bulk{Dialect: "mysql", RowsAnID: 10}},
 		"bare":   bulk{limit.Bulk{Dialect: "mysql", RowsAnID: 50, Bare: true}},
-		"ladder": rung{"channels-repaired"},
+		"ladder": rung{"channels-bulk"},
 		"stdout": ours{sink: "stdout"},
 		"sqlite": bulk{limit.Bulk{Dialect: "sqlite", RowsAnID: 50, Bare: true}},
 	} {

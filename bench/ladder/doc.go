@@ -13,9 +13,10 @@
 //	map                     a map of maps collects ten messages of an id; no locks
 //	map-locked              the same with a lock on both levels
 //	channels                a channel and a worker for each id, as it was published
-//	channels-repaired-rows  the same, and the smallest change with which nothing is
+//	channels-repaired       the same, and the smallest change with which nothing is
 //	                        lost or out of order
-//	channels-repaired       the same, and a batch is one statement for each table
+//	channels-bulk           the same, and a batch is one statement for each table:
+//	                        the best that we could make of this design
 //
 // Those that collect messages write ten in one transaction, all but the last with
 // a statement for each row: the message, and its stream.

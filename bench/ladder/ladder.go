@@ -45,8 +45,8 @@ var ladder = []struct {
 	{"map", newMaps, 16},
 	{"map-locked", newLockedMaps, 16},
 	{"channels", newChannels, 16},
-	{"channels-repaired-rows", newRepairedRows, 16},
-	{"channels-repaired", newRepairedBulk, 16},
+	{"channels-repaired", newRepairedRows, 16},
+	{"channels-bulk", newRepairedBulk, 16},
 }
 
 // Designs are the names of all, in the order in which they came.

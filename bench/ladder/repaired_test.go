@@ -12,7 +12,7 @@ import (
 // Of many ids, each sent by two connections at once, nothing is lost, doubled or
 // out of order, and what is left over comes when its time is up.
 func TestRepaired(t *testing.T) {
-	for _, name := range []string{"channels-repaired-rows", "channels-repaired"} {
+	for _, name := range []string{"channels-repaired", "channels-bulk"} {
 		t.Run(name, func(t *testing.T) { testRepaired(t, name) })
 	}
 }
@@ -47,7 +47,7 @@ func testRepaired(t *testing.T, name string) {
 
 // At its end it stores what it has.
 func TestRepairedStop(t *testing.T) {
-	r := start(t, "channels-repaired", hour)
+	r := start(t, "channels-bulk", hour)
 	c := dial(t, r.addr, "")
 	for n := range 25 {
 		send(t, c, n%5, n)
