@@ -1,0 +1,3 @@
+package attack
+
+var doorAttacks = map[string]func(*attacker) error{}

@@ -1,0 +1,3 @@
+package attack
+
+var floodAttacks = map[string]func(*attacker) error{}

@@ -1,0 +1,3 @@
+package attack
+
+var frameAttacks = map[string]func(*attacker) error{}
