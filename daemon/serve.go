@@ -9,6 +9,7 @@ import (
 
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
 	"github.com/ingestd/ingestd/deadletters"
+	"github.com/ingestd/ingestd/transport"
 )
 
 // serve runs the parts until ctx ends, one of them fails, or every transport's
@@ -89,14 +90,28 @@ func (d *daemon) serve(ctx context.Context, p *parts) error {
 // announce writes the one line that says that the daemon is ready. It is written
 // whatever the log's level is, since scripts wait for it.
 func (d *daemon) announce(p *parts) {
-	var urls []string
+	var servers, feeds []string
 	for _, t := range p.transports {
-		urls = append(urls, t.URL())
+		if _, dials := t.Transport.(*transport.WebSocketClient); dials {
+			feeds = append(feeds, t.URL())
+		} else {
+			servers = append(servers, t.URL())
+		}
 	}
-	args := []any{"listening", urls, "writing", p.sink.String()}
-	if len(urls) == 1 {
-		args[1] = urls[0]
+	var args []any
+	for _, way := range []struct {
+		in   string
+		urls []string
+	}{{"listening", servers}, {"feeds", feeds}} {
+		switch len(way.urls) {
+		case 0:
+		case 1:
+			args = append(args, way.in, way.urls[0])
+		default:
+			args = append(args, way.in, way.urls)
+		}
 	}
+	args = append(args, "writing", p.sink.String())
 	if p.admin != nil {
 		args = append(args, "admin", p.admin.url())
 	}

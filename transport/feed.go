@@ -143,7 +143,7 @@ func (f *feed) dial(ctx context.Context) (*feedConn, error) {
 	for _, h := range config.Headers {
 		headers.Set(h.Name, string(h.Value))
 	}
-	conn, resp, err := websocket.Dial(ctx, f.url, &websocket.DialOptions{
+	conn, resp, err := websocket.Dial(ctx, f.url, &websocket.DialOptions{ //nolint:bodyclose // the library closes it
 		HTTPClient: &http.Client{
 			Transport: transport,
 			// The headers are for the host that is configured.

@@ -1,6 +1,9 @@
 package transport
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // with makes d read messages by a mapping, where it is not nil.
 func (d *decoder) with(m *mapping) *decoder {
@@ -25,7 +28,9 @@ func (d *decoder) mapped(m *incoming, i int) int {
 	if i = d.walkObject(m, &p.root, i); i < 0 {
 		return -1
 	}
-	d.take(m, p.root.fields, from, i)
+	if len(p.root.fields) > 0 {
+		d.take(m, p.root.fields, from, i)
+	}
 	if d.deep {
 		m.fail("the message is nested deeper than 10000 levels")
 	}
@@ -92,6 +97,21 @@ func (d *decoder) walk(m *incoming, t *twig, i int) int {
 	return i
 }
 
+// short gives the twig whose key begins with the quote at i, and the index behind
+// its other quote, if that is one of the short keys as it is usually written; else -1.
+func (d *decoder) short(b *branch, i int) (t, end int) {
+	if i+9 > len(d.b) {
+		return -1, 0
+	}
+	w := binary.LittleEndian.Uint64(d.b[i+1:])
+	for t, s := range b.shorts {
+		if w&s.mask == s.word {
+			return t, i + 1 + s.size
+		}
+	}
+	return -1, 0
+}
+
 func (d *decoder) walkObject(m *incoming, b *branch, i int) int {
 	if i = d.space(i + 1); i < len(d.b) && d.b[i] == '}' {
 		return i + 1
@@ -100,27 +120,32 @@ func (d *decoder) walkObject(m *incoming, b *branch, i int) int {
 		if i >= len(d.b) || d.b[i] != '"' {
 			return d.key(i)
 		}
-		end := d.str(i)
-		if end < 0 {
-			return -1
-		}
-		key := d.b[i+1 : end-1]
-		if d.escaped {
-			at := len(d.scratch)
-			d.scratch, _ = unescape(d.scratch, key)
-			key = d.scratch[at:]
+		t, end := d.short(b, i)
+		if t < 0 {
+			if end = d.str(i); end < 0 {
+				return -1
+			}
+			key, _ := d.text(d.b[i:end], d.escaped)
+			t = b.find(key)
 		}
 		if i = d.colon(end); i < 0 {
 			return -1
 		}
-		if t := b.find(key); t < 0 {
+		if t < 0 {
 			i = d.value(i)
 		} else {
 			if seen&(1<<t) != 0 {
 				m.fail("a key comes twice: " + b.twigs[t].path)
 			}
 			seen |= 1 << t
-			i = d.walk(m, &b.twigs[t], i)
+			if t := &b.twigs[t]; len(t.keys) > 0 {
+				i = d.walk(m, t, i)
+			} else {
+				from := i
+				if i = d.value(i); i >= 0 && d.b[from] != 'n' {
+					d.take(m, t.fields, from, i)
+				}
+			}
 		}
 		if i < 0 {
 			return -1

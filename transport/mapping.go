@@ -85,7 +85,7 @@ type branch struct {
 	fields  []leaf   // those that this value may be
 	keys    []string // what is looked for inside,
 	twigs   []twig   // and what that is
-	lengths uint64   // a bit for each length of a key
+	shorts  []short  // the keys that a look at eight bytes tells
 	indexed bool     // some keys may be places in an array
 }
 
@@ -93,6 +93,13 @@ type branch struct {
 type leaf struct {
 	field, rank uint8
 	only        bool // the field has no other path
+}
+
+// short is a key of up to seven bytes, with the quote behind it, as it stands in a
+// message where nothing of it is escaped. That of other keys is never found.
+type short struct {
+	word, mask uint64
+	size       int
 }
 
 // twig is what is behind a key of an object, or at a place in an array.
@@ -271,9 +278,8 @@ func (b *branch) grow(path string, l leaf) {
 		if i < 0 {
 			i = len(b.keys)
 			t := twig{index: indexOf(key), path: at}
-			b.keys, b.twigs = append(b.keys, key), append(b.twigs, t)
+			b.keys, b.twigs, b.shorts = append(b.keys, key), append(b.twigs, t), append(b.shorts, shortOf(key))
 			b.indexed = b.indexed || t.index >= 0
-			b.lengths |= lengthBit(len(key))
 		}
 		b = &b.twigs[i].branch
 	}
@@ -291,13 +297,20 @@ func indexOf(key string) int {
 	return n
 }
 
-func lengthBit(n int) uint64 { return 1 << min(n, 63) }
+func shortOf(key string) short {
+	if len(key) > 7 || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }) {
+		return short{word: 1}
+	}
+	s := short{size: len(key) + 1}
+	for i, c := range []byte(key + `"`) {
+		s.word |= uint64(c) << (8 * i)
+		s.mask |= 0xFF << (8 * i)
+	}
+	return s
+}
 
 // find gives the number of the twig for a key, -1 where nothing is looked for there.
 func (b *branch) find(key []byte) int {
-	if b.lengths&lengthBit(len(key)) == 0 {
-		return -1
-	}
 	for i, k := range b.keys {
 		if k == string(key) {
 			return i

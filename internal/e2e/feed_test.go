@@ -178,6 +178,9 @@ func TestFeedThatIsNotThere(t *testing.T) {
 	f := newFeed(t)
 	f.Close()
 	d := startFeed(t, dir, f)
+	if ready := d.says("ready: "); !strings.Contains(ready, "listening=ws://127.0.0.1:") || !strings.Contains(ready, "feeds=ws://127.0.0.1:") {
+		t.Error(ready)
+	}
 	d.says("feed is not connected")
 	if counts := d.stop(); counts["stored"] != 0 {
 		t.Errorf("%v", counts)
