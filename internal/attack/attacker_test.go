@@ -36,7 +36,7 @@ type report struct {
 }
 
 // attacks are what can be ordered. Each file of attacks has its own.
-var attacks = merge(holdAttacks, slowAttacks, frameAttacks, doorAttacks, floodAttacks, drainAttacks)
+var attacks = merge(holdAttacks, slowAttacks, frameAttacks, doorAttacks, contentAttacks, floodAttacks, drainAttacks)
 
 func merge(all ...map[string]func(*attacker) error) map[string]func(*attacker) error {
 	m := make(map[string]func(*attacker) error)

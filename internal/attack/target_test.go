@@ -89,7 +89,7 @@ func startAs(t *testing.T, p plan) *target {
 		t.Fatal(err)
 	}
 	if !p.alone {
-		x.behaved = behave(t, x.daemon.URL(), p.header, p.http)
+		x.behaved = behave(t, x.url("ws", "wss"), p.header, p.http)
 		x.serves()
 		x.calm()
 	}
@@ -106,11 +106,27 @@ func (x *target) write(name, text string) {
 	}
 }
 
-// address is where the daemon listens.
-func (x *target) address() string { return hostOf(x.daemon.URL()) }
+// url is where the daemon listens: the first that begins with one of these schemes.
+func (x *target) url(schemes ...string) string {
+	x.t.Helper()
+	for word := range strings.FieldsSeq(lines(x.log.String(), " ready: ")) {
+		for _, part := range strings.FieldsFunc(word, func(r rune) bool { return strings.ContainsRune(`,="[]`, r) }) {
+			if scheme, _, ok := strings.Cut(part, "://"); ok && slices.Contains(schemes, scheme) {
+				return part
+			}
+		}
+	}
+	x.t.Fatalf("it does not listen at %v:\n%s", schemes, x.log.String())
+	return ""
+}
 
-func hostOf(url string) string {
-	_, rest, _ := strings.Cut(url, "://")
+// address is the host and the port of it.
+func (x *target) address(schemes ...string) string {
+	x.t.Helper()
+	if len(schemes) == 0 {
+		schemes = []string{"ws", "wss"}
+	}
+	_, rest, _ := strings.Cut(x.url(schemes...), "://")
 	host, _, _ := strings.Cut(rest, "/")
 	return host
 }

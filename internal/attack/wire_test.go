@@ -87,7 +87,7 @@ func frame(first byte, length uint64, payload string) []byte {
 }
 
 // text is a text frame, and of one with another first byte.
-func text(payload string) []byte          { return of(0x81, payload) }
+func text(payload string) []byte           { return of(0x81, payload) }
 func of(first byte, payload string) []byte { return frame(first, uint64(len(payload)), payload) }
 
 // next reads a frame of the server.
