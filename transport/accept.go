@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -53,10 +54,12 @@ func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := &hijacker{ResponseWriter: rw, writeTimeout: w.config.WriteTimeout}
+	limits := w.limits.Load()
 	c, err := websocket.Accept(h, r, &websocket.AcceptOptions{
-		Subprotocols:       []string{subprotocol},
-		CompressionMode:    websocket.CompressionDisabled,
-		InsecureSkipVerify: true, // the gate has looked at the origin, more closely
+		Subprotocols:         []string{subprotocol},
+		CompressionMode:      limits.compression(),
+		CompressionThreshold: math.MaxInt, // no answer is worth 1.2 MB for a moment
+		InsecureSkipVerify:   true,        // the gate has looked at the origin, more closely
 	})
 	if err != nil {
 		w.stats.refused.Add(1)
@@ -65,6 +68,7 @@ func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	c.SetReadLimit(-1) // frameBuffer.read has the limit, and can say what it is
 	entered = true
+	h.socket.reading.compressed = limits.Compression && rw.Header().Get("Sec-WebSocket-Extensions") != ""
 	w.add(&conn{
 		ws:     w,
 		conn:   c,
@@ -73,7 +77,7 @@ func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		ids:    p.ids,
 		remote: p.remote,
 		name:   name,
-		table:  newTable(w.holds),
+		table:  newTable(w.holds, limits.MaxStreams),
 	})
 }
 

@@ -16,7 +16,7 @@ import (
 func newBenchConn(b testing.TB, r engine.Router) *conn {
 	w := &WebSocket{config: testConfig(), ops: operations(nil, nil), holds: NewHolds(), conns: map[*conn]struct{}{}, router: r}
 	w.ctx = b.Context()
-	c := &conn{ws: w, table: newTable(w.holds), pass: &pass{}, writing: true}
+	c := &conn{ws: w, table: newTable(w.holds, 0), pass: &pass{}, writing: true}
 	c.room.L = &c.mu
 	return c
 }

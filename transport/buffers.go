@@ -41,8 +41,8 @@ func (f *frameBuffer) release(w *WebSocket) {
 var errFrameTooLarge = errors.New("the frame is too large")
 
 // read reads r to its end, at most limit bytes; or restoring, where that is more
-// and the frame brings back a message.
-func (f *frameBuffer) read(r io.Reader, limit, restoring int) ([]byte, error) {
+// and the frame brings back a message. How far it has come is noted in on.
+func (f *frameBuffer) read(r io.Reader, on *reading, limit, restoring, fragments int) ([]byte, error) {
 	f.b = f.b[:cap(f.b)]
 	n := 0
 	for {
@@ -53,14 +53,21 @@ func (f *frameBuffer) read(r io.Reader, limit, restoring int) ([]byte, error) {
 			f.b = grown
 		}
 		// No more than that: the library waits until the slice is full.
-		got, err := r.Read(f.b[n:min(len(f.b), limit+1)])
+		space := f.b[n:min(len(f.b), limit+1)]
+		on.expect(len(space))
+		got, err := r.Read(space)
+		on.got(got, len(space))
 		if n += got; n > limit && n <= restoring && restores(f.b[:n]) {
 			limit = restoring
 		}
 		if n > limit {
 			return nil, errFrameTooLarge
 		}
+		if on.fragments > fragments {
+			return nil, errFragments
+		}
 		if err == io.EOF {
+			on.end()
 			return f.b[:n], nil
 		}
 		if err != nil {

@@ -27,6 +27,7 @@ const (
 // others are for the program that embeds the transport.
 type WebSocketConfig struct {
 	ServerConfig
+	LimitsConfig
 
 	// Ops are the ops whose messages are stored. "report" always is.
 	Ops []string `hcl:"ops,optional"`
@@ -80,6 +81,7 @@ type WebSocketConfig struct {
 func DefaultWebSocketConfig() WebSocketConfig {
 	return WebSocketConfig{
 		ServerConfig:   defaultServerConfig("127.0.0.1:7001", "/ws"),
+		LimitsConfig:   defaultLimits(),
 		Ops:            []string{opReport},
 		Ack:            AckStored,
 		OnDisconnect:   DisconnectDone,
@@ -95,6 +97,7 @@ func (c WebSocketConfig) Validate() error {
 	var errs []error
 	check := checking(&errs)
 	c.ServerConfig.validate(check)
+	c.LimitsConfig.validate(check)
 	check(c.Ack == AckStored || c.Ack == AckSpooled,
 		"ack", "must be %q or %q, not %q", AckStored, AckSpooled, c.Ack)
 	check(c.OnDisconnect == DisconnectDone || c.OnDisconnect == DisconnectKeep,

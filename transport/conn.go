@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/ingestd/ingestd/engine"
 )
@@ -42,6 +43,7 @@ type conn struct {
 	remote string
 	name   string // the client's name for itself, or empty
 	ping   pinger // the clock's
+	paces  paces
 
 	sender *sender // what the router has of it
 
@@ -85,8 +87,10 @@ func (c *conn) read() (code websocket.StatusCode, reason string, err error) {
 			return code, reason, err
 		}
 		c.received.Add(1)
+		c.socket.reading.begin()
+		limits := c.ws.limits.Load()
 		buf := c.ws.frames.Get().(*frameBuffer)
-		frame, err := buf.read(r, int(c.ws.config.MaxMessageSize), c.ws.restoring)
+		frame, err := buf.read(r, &c.socket.reading, int(c.ws.config.MaxMessageSize), c.ws.restoring, limits.MaxFragments)
 		if err != nil {
 			buf.release(c.ws)
 			code, reason = c.readStatus(err)
@@ -97,10 +101,13 @@ func (c *conn) read() (code websocket.StatusCode, reason string, err error) {
 			buf.release(c.ws)
 			return websocket.StatusInvalidFramePayloadData, "text that is not UTF-8", nil
 		}
-		on := c.frame(buf.decoder, frame, valid)
+		messages, on := c.frame(buf.decoder, frame, valid)
 		buf.release(c.ws)
-		if !on {
+		switch {
+		case !on:
 			<-time.After(droppedPace)
+		case limits.rated():
+			c.throttle(limits, messages, len(frame))
 		}
 	}
 }
@@ -113,6 +120,13 @@ func (c *conn) readStatus(err error) (websocket.StatusCode, string) {
 	case errors.Is(err, errFrameTooLarge):
 		return websocket.StatusMessageTooBig,
 			fmt.Sprintf("the frame is larger than max_message_size, %v", c.ws.config.MaxMessageSize)
+	case errors.Is(err, errFragments):
+		c.socket.deaf.Store(true)
+		c.ws.stats.flooding.Add(1)
+		return websocket.StatusPolicyViolation, fmt.Sprintf("the message has more than max_fragments, %d", c.ws.limits.Load().MaxFragments)
+	case errors.Is(err, errFlood):
+		c.ws.stats.flooding.Add(1)
+		return websocket.StatusPolicyViolation, "too many control frames or empty fragments"
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded),
 		websocket.CloseStatus(err) != -1:
 		return 0, ""
@@ -120,9 +134,9 @@ func (c *conn) readStatus(err error) (websocket.StatusCode, string) {
 	return websocket.StatusProtocolError, "the frame breaks the protocol"
 }
 
-// frame routes the messages of one frame. It returns false once nothing more is to
-// be routed.
-func (c *conn) frame(d *decoder, frame []byte, valid bool) bool {
+// frame routes the messages of one frame, and gives how many there were. on is
+// false once nothing more is to be routed.
+func (c *conn) frame(d *decoder, frame []byte, valid bool) (messages int, on bool) {
 	var m incoming
 	msg := engine.Message{
 		Client:   c.name,
@@ -134,10 +148,11 @@ func (c *conn) frame(d *decoder, frame []byte, valid bool) bool {
 	defer d.release()
 	for d.next(&m) {
 		if !c.message(&m, &msg, d) {
-			return false
+			return messages, false
 		}
+		messages++
 	}
-	return true
+	return messages, true
 }
 
 // drain stops the routing. The connection stays until everything that came over
@@ -172,7 +187,7 @@ func (c *conn) depart() {
 func (c *conn) unwritable(err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.ws.stats.slow.Add(1)
-		c.ws.log.Debug("client cut: it does not read its answers", "remote", c.remote, "client", c.name)
+		c.ws.log.Debug("client cut: it does not read its answers", "remote", c.remote, "client", hclog.Quote(c.name))
 	}
 	c.mu.Lock()
 	c.writing = false

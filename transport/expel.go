@@ -8,7 +8,7 @@ import (
 )
 
 // Update puts into effect what can change while w is served: the fields of
-// [ServerConfig] with a tag "live". Others are left as they are. The files of
+// [ServerConfig] and [LimitsConfig] with a tag "live". Others are left as they are. The files of
 // tokens and certificates are read again. Connections whose token is no longer
 // valid are closed with status 1008; the others go on. After an error nothing has
 // changed.
@@ -19,6 +19,7 @@ func (w *WebSocket) Update(c WebSocketConfig) error {
 	if err := w.gate.update(c.ServerConfig); err != nil {
 		return err
 	}
+	w.limits.Store(&c.LimitsConfig)
 	w.expel()
 	return nil
 }
@@ -49,9 +50,18 @@ func (w *WebSocket) expelOne(c *conn, now time.Time) {
 	}
 }
 
-// expel ends the connection of a client that may not be here any longer. What it
-// has sent is stored; nothing more is routed, and nothing more is answered.
+// expel ends the connection of a client that may not be here any longer.
 func (c *conn) expel(reason string) {
+	if log := c.ws.log; log.IsDebug() {
+		log.Debug("client cut: it would not be let in now", "remote", c.remote, "client", hclog.Quote(c.name),
+			"sender", hclog.Quote(c.pass.sender), "reason", reason)
+	}
+	c.dismiss(reason)
+}
+
+// dismiss closes the connection of a client that breaks the rules. What it has sent
+// is stored; nothing more is routed, and nothing more is answered.
+func (c *conn) dismiss(reason string) {
 	c.mu.Lock()
 	if c.gone {
 		c.mu.Unlock()
@@ -59,10 +69,6 @@ func (c *conn) expel(reason string) {
 	}
 	c.vanish()
 	c.mu.Unlock()
-	if log := c.ws.log; log.IsDebug() {
-		log.Debug("client cut: it would not be let in now", "remote", c.remote, "client", hclog.Quote(c.name),
-			"sender", hclog.Quote(c.pass.sender), "reason", reason)
-	}
 	c.socket.finish(goodbye)
 	_ = c.conn.Close(websocket.StatusPolicyViolation, reason)
 }

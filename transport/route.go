@@ -86,8 +86,16 @@ func (c *conn) accept(m *incoming, msg *engine.Message, d *decoder) bool {
 func (c *conn) pin(m *incoming, kind engine.Kind) (s *stream, gap string, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.ready(kind != engine.Report) {
-		return nil, "", false
+	for {
+		if !c.ready(kind != engine.Report) {
+			return nil, "", false
+		}
+		if !c.table.full(m.id.id) {
+			break
+		}
+		// An error would do no better: with no place for the stream there is none to
+		// note that what comes after has to wait for its repetition.
+		c.room.Wait()
 	}
 	s = c.table.pin(m.id.id)
 	s.numeric = m.id.numeric

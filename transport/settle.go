@@ -86,7 +86,7 @@ func (c *conn) settled(ms []engine.Message, r engine.Result, err error) {
 	if s != nil {
 		c.table.settle(s, len(ms))
 	}
-	if c.controls < maxControls {
+	if c.controls < maxControls || c.table.most > 0 {
 		c.room.Broadcast()
 	}
 	c.depart()

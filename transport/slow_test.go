@@ -235,20 +235,27 @@ func TestFlushOfEverythingCountsAgainstControls(t *testing.T) {
 // dialSmall connects with little room in the kernel for what is not read.
 func (s *server) dialSmall() *client {
 	s.t.Helper()
-	transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
-			return raw.Control(func(fd uintptr) {
-				_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10)
-			})
-		}}
-		return d.DialContext(ctx, network, addr)
+	return s.dialOver(net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) {
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10)
+		})
+	}})
+}
+
+// dialOver keeps the connection below, so that it can be written to.
+func (s *server) dialOver(d net.Dialer) *client {
+	s.t.Helper()
+	var raw net.Conn
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (c net.Conn, err error) {
+		raw, err = d.DialContext(ctx, network, addr)
+		return raw, err
 	}}
 	conn, _, err := websocket.Dial(s.ctx, s.URL(), &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = conn.CloseNow() })
-	return &client{s.t, s.ctx, conn, nil}
+	return &client{s.t, s.ctx, conn, raw}
 }
 
 // Real sockets: the memory for clients that never read stays flat.

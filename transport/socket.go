@@ -20,6 +20,10 @@ type socket struct {
 	received     atomic.Int64  // when the last of them ended, Unix nanoseconds
 	last         atomic.Int64  // the deadline for everything, Unix nanoseconds; 0: none
 	sending      atomic.Bool   // something is being written
+	partial      atomic.Uint64 // the message of which more is waited for, as reading counts; 0: none
+	deaf         atomic.Bool   // what still comes is dropped
+
+	reading reading // of who reads messages, until last is set
 
 	mu     sync.Mutex
 	corked bool
@@ -34,16 +38,53 @@ const maxCorked = 64 << 10
 const closeFrame = 0x88
 
 func (s *socket) Read(p []byte) (int, error) {
+	if s.deaf.Load() {
+		return s.drop(p)
+	}
+	// Once everything has an end, it may be somebody else who reads: who closes.
+	messages := s.last.Load() == 0
+	if messages {
+		if err := s.look(); err != nil {
+			return 0, err
+		}
+	}
 	s.reads.Add(1)
 	n, err := s.Conn.Read(p)
 	s.received.Store(time.Now().UnixNano())
 	s.reads.Add(1)
+	if messages {
+		s.reading.waste += n
+	}
 	if n == len(p) {
 		// There is more to read: it would be read until the scheduler steps in, ten
 		// milliseconds later, while those that store it wait.
 		runtime.Gosched()
 	}
 	return n, err
+}
+
+// look tells the clock which message is waited for, and whether the client may go
+// on.
+func (s *socket) look() error {
+	if m := s.reading.partial(); s.partial.Load() != m {
+		s.partial.Store(m)
+	}
+	if s.reading.wasted(s.received.Load()) {
+		s.deaf.Store(true)
+		return errFlood
+	}
+	return nil
+}
+
+// drop reads, slowly, what a client sends that was told to go because of how much
+// it sends. Were it left unread, the client might not hear that it was told.
+func (s *socket) drop(p []byte) (int, error) {
+	for {
+		if _, err := s.Conn.Read(p); err != nil {
+			return 0, err
+		}
+		<-time.After(droppedPace)
+	}
 }
 
 // Write sends p, or keeps it until uncork. The other side has the write timeout

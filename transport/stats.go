@@ -25,13 +25,16 @@ type WebSocketStats struct {
 	CutSlow   uint64 // connections cut because the client did not read its answers
 	CutSilent uint64 // connections cut because the client answered no ping
 
+	CutUnfinished uint64 // connections closed because a message took longer than FrameTimeout
+	CutFlooding   uint64 // connections closed because of too many fragments or control frames
+
 	Held int // streams that have a sender, of all transports that share the Holds
 }
 
 // counters are what Stats is made of. Frames and messages are those of connections
 // that are gone: the others count their own.
 type counters struct {
-	accepted, refused, frames, messages, slow, silent atomic.Uint64
+	accepted, refused, frames, messages, slow, silent, unfinished, flooding atomic.Uint64
 
 	errorCounters
 }
@@ -78,6 +81,9 @@ func (w *WebSocket) Stats() WebSocketStats {
 		Errors:      w.stats.byCode(webSocketCodes),
 		CutSlow:     w.stats.slow.Load(),
 		CutSilent:   w.stats.silent.Load(),
+
+		CutUnfinished: w.stats.unfinished.Load(),
+		CutFlooding:   w.stats.flooding.Load(),
 	}
 	if w.holds != nil {
 		s.Held = w.holds.len()

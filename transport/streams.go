@@ -23,17 +23,30 @@ type stream struct {
 func (s *stream) wireID() wireID { return wireID{s.id, s.numeric} }
 
 // table is a connection's streams. Those without outstanding messages are in a
-// list, longest idle first; past maxStreams the first is forgotten. So memory is
-// bounded by maxStreams and by what may be pending. To forget a stream drops its
-// hold, without an end, and its gap.
+// list, longest idle first; past max the first is forgotten. So memory is bounded by
+// max and by what may be pending, and by most alone where there is one. To forget a
+// stream drops its hold, without an end, and its gap.
 type table struct {
 	m     map[string]*stream
 	idle  stream // the list's head and tail
 	max   int
+	most  int // that may have outstanding messages; 0: any number
 	holds *Holds
 }
 
-func newTable(holds *Holds) table { return table{max: maxStreams, holds: holds} }
+func newTable(holds *Holds, most int) table {
+	t := table{max: maxStreams, most: most, holds: holds}
+	if most > 0 {
+		t.max = min(t.max, most)
+	}
+	return t
+}
+
+// full tells whether there is no place for a message of the stream id: all places
+// are taken by others that have messages outstanding.
+func (t *table) full(id string) bool {
+	return t.most > 0 && len(t.m) >= t.most && (t.idle.next == nil || t.idle.next == &t.idle) && t.m[id] == nil
+}
 
 // pin finds or makes the stream id and counts one message as outstanding.
 func (t *table) pin(id string) *stream {

@@ -18,7 +18,7 @@ import (
 func TestTable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		holds := NewHolds()
-		tab := newTable(holds)
+		tab := newTable(holds, 0)
 		tab.max = 4
 		outstanding := map[string]int{}
 		var idle []string // longest idle first, the model

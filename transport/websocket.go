@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -27,6 +28,7 @@ type WebSocket struct {
 	holds      *Holds // nil where nothing would ever be ended
 	gate       *gate
 	server     *http.Server
+	limits     atomic.Pointer[LimitsConfig] // others take their place
 	stats      counters
 	graces     graces
 	frames     sync.Pool
@@ -74,6 +76,7 @@ func newWebSocket(c WebSocketConfig, g *gate) *WebSocket {
 		gate:       g,
 		conns:      make(map[*conn]struct{}),
 	}
+	w.limits.Store(&c.LimitsConfig)
 	w.frames.New = w.newFrameBuffer
 	w.mapping = c.Decode.compile(w.ops)
 	if c.RestoreToken != "" && w.mapping == nil {
