@@ -58,8 +58,10 @@
 // The caller's goroutine does the rest: Route appends to the lane under the lock of
 // a shard of the table. A writer gives at most 4096 lanes a goroutine at a time,
 // besides those that wait out a backoff; the others wait in line, so that a million
-// lanes that get ready at once do not need a million stacks. A lane that has been
-// written and has more ready goes to the end of that line, if there is one.
+// lanes that get ready at once do not need a million stacks. All that are in line are
+// sorted by id before they have their turns, one after the other; who comes
+// meanwhile waits for these. A lane that has been written and has more ready goes
+// to the end of that line, if there is one.
 //
 // # Locks
 //

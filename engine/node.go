@@ -28,21 +28,34 @@ type node struct {
 	class    int
 }
 
-// The pools hold nodes with buffers of minBuf << class bytes.
+// The pools hold nodes with buffers of minBuf bytes, which do for a control
+// message, since it says nothing or null, and of 128 bytes and twice as many again
+// and again up to 4 KiB; larger ones are left to the garbage collector.
 const (
-	minBuf  = 128
-	classes = 6 // up to 4 KiB; larger buffers are left to the garbage collector
+	minBuf  = 8
+	nextBuf = 128
+	classes = 7
 )
 
 var nodes [classes]sync.Pool
+
+// classOf is the class of the smallest buffer that takes n bytes, and how large that
+// is.
+func classOf(n int) (class, size int) {
+	if n <= minBuf {
+		return 0, minBuf
+	}
+	class = 1 + bits.Len(uint(n-1)/nextBuf)
+	return class, nextBuf << (class - 1)
+}
 
 // newNode copies m and its data. The ID is left to the lane, which has a string
 // of its own.
 func newNode(m *Message, p Producer) *node {
 	var n *node
-	if c := bits.Len(uint(max(len(m.Data), 1)-1) / minBuf); c < classes {
+	if c, size := classOf(len(m.Data)); c < classes {
 		if n, _ = nodes[c].Get().(*node); n == nil {
-			n = &node{class: c, buf: make([]byte, minBuf<<c)}
+			n = &node{class: c, buf: make([]byte, size)}
 		}
 	} else {
 		n = &node{class: classes, buf: make([]byte, len(m.Data))}
