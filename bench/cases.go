@@ -20,6 +20,15 @@ func bulks(dialect, like string) []testCase {
 	}
 }
 
+// sparse is the bare insert into SQLite of one row an id.
+func sparse(name, title string, b limit.Bulk) testCase {
+	b.Dialect, b.RowsAnID = "sqlite", 1
+	return testCase{
+		name: name, title: "limit: bulk insert, 1,000,000 ids, one row each, " + title, subject: bulk{b},
+		load: with(ids(1_000_000)), count: 1_000_000, warm: 20_000, rounds: 1, slow: true,
+	}
+}
+
 // blocks are all cases.
 func blocks() []block {
 	return []block{
@@ -57,6 +66,8 @@ func blocks() []block {
 			{name: "ids-1000", title: "1,000 ids", subject: ours{sink: "sqlite"}, load: standard(), warm: 20_000},
 			{name: "ids-100000", title: "100,000 ids", subject: ours{sink: "sqlite"}, load: with(ids(100_000)), like: "ids-1000", warm: 20_000},
 			{name: "ids-1000000", title: "1,000,000 ids, one message each", subject: ours{sink: "sqlite"}, load: with(ids(1_000_000)), count: 1_000_000, warm: 20_000, rounds: 2, slow: true},
+			sparse("bulk-1", "neighbours together", limit.Bulk{Neighbours: true}),
+			sparse("bulk-1-spread", "ids spread over all", limit.Bulk{}),
 		}},
 		{"connections", "How many connections, one frame a write, 10,000 ids", connections()},
 		{"sizes", "How large messages are, into SQLite", []testCase{

@@ -24,6 +24,10 @@ type Bulk struct {
 	RowsAnID int    `json:"rows_an_id"` // in one transaction
 	Size     int    `json:"size"`       // of a message
 
+	// Neighbours says that the ids of a transaction follow one another. Otherwise
+	// they are spread over all ids.
+	Neighbours bool `json:"neighbours"`
+
 	// Bare is a table without a key, and no rows of streams.
 	Bare bool `json:"bare"`
 }
@@ -69,7 +73,7 @@ func (b Bulk) Open(ctx context.Context) (*Inserter, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Inserter{bulk: b, db: db, conn: sink.NewConn(c), shape: d.shape, runs: d.runs}
+	in := &Inserter{bulk: b, db: db, conn: sink.NewConn(c), shape: d.shape, runs: d.runs && b.RowsAnID > 1}
 	if in.runs {
 		in.shape = min(d.shape, b.RowsAnID)
 		in.messages = "INSERT INTO messages (" + columns(append(slices.Clone(shared), own...)) + ") SELECT " +
@@ -174,16 +178,21 @@ func (in *Inserter) add(values ...any) {
 // firstSeq is about what the daemon gives where nobody numbers.
 const firstSeq int64 = 1<<62 + 1<<57
 
-// load makes the rows of the next transaction. Its ids are sorted, but not
-// neighbours: those that are ready at the same time never are.
+// load makes the rows of the next transaction, by id. Those that are ready at the
+// same time are not neighbours, unless there are very many of them.
 func (in *Inserter) load() {
 	const firstID = 1_000_000
-	turns := in.bulk.IDs * in.bulk.RowsAnID / transactionRows // until all ids had theirs
+	n := transactionRows / in.bulk.RowsAnID // ids
+	turns := in.bulk.IDs / n                // until all ids had theirs
+	turn, before := in.done%turns, in.done/turns*in.bulk.RowsAnID
 	in.rows = in.rows[:0]
-	for i := in.done % turns; i < in.bulk.IDs; i += turns {
-		id := strconv.Itoa(firstID + i)
-		for k := range in.bulk.RowsAnID {
-			in.rows = append(in.rows, row{id, firstSeq + int64(in.done/turns*in.bulk.RowsAnID+k)})
+	for k := range n {
+		id := strconv.Itoa(firstID + turn + k*turns)
+		if in.bulk.Neighbours {
+			id = strconv.Itoa(firstID + turn*n + k)
+		}
+		for i := range in.bulk.RowsAnID {
+			in.rows = append(in.rows, row{id, firstSeq + int64(before+i)})
 		}
 	}
 	in.done++
