@@ -8,8 +8,8 @@
 #   ingestd run --set router.batch_size=50
 #
 # SIGHUP reads the file again. What cannot change without a restart is named in
-# the log then; log.level, router, shutdown_timeout, the retries, and who may connect
-# change at once.
+# the log then; log.level, router, shutdown_timeout, the retries, who may connect, and
+# what a connection may do change at once.
 
 data_dir         = "ingest-data" # spool, dead letters, numbers, lock file
 shutdown_timeout = "30s"         # what is not stored by then stays in the spool, or goes to a file in data_dir
@@ -30,6 +30,16 @@ transport "websocket" {
   max_message_size = "1MiB"
   ping_interval    = "25s" # 0s: no pings
   ping_timeout     = "10s"
+
+  # What a connection may do. Rates are kept by reading more slowly.
+  frame_timeout       = "10s" # for a message to end that has begun; 0s: none
+  max_fragments       = 1000  # of a message
+  messages_per_second = 0     # 0: no limit
+  bytes_per_second    = "0B"
+  burst               = "1s"  # of how much time it may make up for
+  compression         = false # clients may compress what they send
+
+  max_streams_per_connection = 0 # with messages that are not settled; 0: no limit
 
   # Who may connect. Without auth everybody may who reaches the port.
   origins         = []    # web pages of other hosts: "https://app.example.com", "https://*.example.com", "*"

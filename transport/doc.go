@@ -9,7 +9,9 @@
 // envelope.go, scan.go): a message's id and data are views into the frame until
 // Route has returned. A connection (conn.go, route.go, settle.go) keeps a bounded
 // table of its streams (streams.go), and a queue of answers (answers.go) in which
-// acks are raised while they wait. What ends with a connection is decided by
+// acks are raised while they wait. What a client may do with it is limited
+// (limits.go) by what its reading goroutine and its socket count (reading.go,
+// socket.go). What ends with a connection is decided by
 // [Holds], which all transports of a program share. The wire format is in wire.go,
 // what the log is told in log.go. A transport of a host program's own reads the same
 // messages with a [Decoder].
@@ -39,7 +41,8 @@
 //	request     the HTTP server       once upgraded            the client's request; the host
 //	                                                           program's Authenticate
 //	run         ServeHTTP, one a      with the connection      the socket; Route; room for
-//	            connection                                     answers and control messages
+//	            connection                                     answers and control messages;
+//	                                                           a stream to be settled; its rate
 //	write       the first answer in   when the queue is empty  the socket, at most
 //	            an empty queue                                 WriteTimeout a burst
 //	ping        the clock             when it is answered      the socket, at most PingTimeout
@@ -47,6 +50,8 @@
 //	            a drain
 //	expel       Update, watch, where  with the connection      the socket, at most 3 s
 //	            a token is taken back
+//	dismiss     the clock, where a    with the connection      the socket, at most 3 s
+//	            message does not end
 //
 // Those of an HTTP:
 //
