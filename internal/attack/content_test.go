@@ -176,6 +176,7 @@ var contentAttacks = map[string]func(*attacker) error{
 
 // X15: JSON that is hostile is answered as the protocol says.
 func TestHostileJSON(t *testing.T) {
+	together(t)
 	x := start(t, "--set=transport.websocket.max_message_size=16MiB", "--set=router.max_pending=256MiB")
 	rounds := long.Scale(1, 10)
 	e := attack(t, order{Attack: "contents", Address: x.address(), N: rounds})

@@ -153,6 +153,7 @@ var frameAttacks = map[string]func(*attacker) error{
 // X6, X10, X11: what breaks the protocol, or is too large, is told so with the
 // right code, takes no memory, and troubles nobody else.
 func TestMalformedFrames(t *testing.T) {
+	together(t)
 	x := start(t)
 	rounds := long.Scale(2, 50)
 	before := x.resident("VmHWM")

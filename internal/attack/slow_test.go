@@ -114,6 +114,7 @@ func (a *attacker) untilClosed(begin func(*raw) (step func() error)) error {
 
 // X3: headers that come slowly, and handshakes of TLS that stall, are cut off.
 func TestSlowloris(t *testing.T) {
+	together(t)
 	n := long.Scale(300, 5000)
 	ca := newAuthority(t)
 	ca.issue("server", time.Hour)

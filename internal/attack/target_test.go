@@ -48,6 +48,14 @@ type plan struct {
 	alone  bool // there is no client that behaves
 }
 
+// together lets the short forms of tests that mostly wait run at the same time. The
+// long ones measure.
+func together(t *testing.T) {
+	if !long.On() {
+		t.Parallel()
+	}
+}
+
 // each message is stored at once, so that acks tell how long that took.
 var always = []string{
 	"--set=transport.websocket.listen=127.0.0.1:0", "--set=admin.listen=127.0.0.1:0",
