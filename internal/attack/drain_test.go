@@ -74,10 +74,10 @@ func TestDrains(t *testing.T) {
 	drains, clients := long.Scale(2, 50), long.Scale(300, 1000)
 	var slowest time.Duration
 	for range drains {
-		x := start(t, "--set=log.level=info")
+		x := startAs(t, plan{args: []string{"--set=log.level=info"}, brief: true})
 		e := attack(t, order{Attack: "crowd", Address: x.address(), N: clients})
 		e.says("there")
-		x.wave()
+		x.serves()
 		x.finish()
 		begun := time.Now()
 		if err := x.daemon.Term(); err != nil {

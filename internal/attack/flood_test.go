@@ -247,7 +247,7 @@ func (x *target) ends(name, attackName, text string, n int, want ...int) {
 func TestMessagesThatNeverEnd(t *testing.T) {
 	together(t)
 	x := start(t, "--set=transport.websocket.frame_timeout=1s")
-	n := long.Scale(20, 1000)
+	n := long.Scale(20, 200)
 	x.ends("X4 slow frame", "unfinished", "", n, 1008, endReset)
 	x.ends("X4 slow fragments", "unfinished", "fragments", n, 1008, endReset)
 	x.ends("X5 small fragments", "fragments", "small", n, 1008, endReset)

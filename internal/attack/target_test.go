@@ -45,7 +45,7 @@ type plan struct {
 	limit  int      // of open files; 0: as it is
 	header http.Header
 	http   *http.Client
-	alone  bool // there is no client that behaves
+	brief  bool // nothing is measured
 }
 
 // together lets the short forms of tests that mostly wait run at the same time. The
@@ -96,9 +96,9 @@ func startAs(t *testing.T, p plan) *target {
 	if _, err := d.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if !p.alone {
-		x.behaved = behave(t, x.url("ws", "wss"), p.header, p.http)
-		x.serves()
+	x.behaved = behave(t, x.url("ws", "wss"), p.header, p.http)
+	x.serves()
+	if !p.brief {
 		x.calm()
 	}
 	x.files, x.memory = x.open(), x.resident("VmRSS")
@@ -228,6 +228,8 @@ type behaved struct {
 	quit   chan struct{}
 	work   sync.WaitGroup
 	once   sync.Once
+
+	coarse bool // the attack is as large as messages are allowed to be: it may take its time
 
 	mu    sync.Mutex
 	sent  map[string][]sending
@@ -376,7 +378,7 @@ func (b *behaved) finish() {
 	sent, _, _ := b.ledger.Counts()
 	b.t.Logf("FIGURE behaved: %d messages, p99 of its acks %v without and %v under the attack", sent,
 		calm.Round(10*time.Microsecond), wave.Round(10*time.Microsecond))
-	if long.On() && wave > max(2*calm, noise) {
+	if long.On() && !b.coarse && wave > max(2*calm, noise) {
 		b.t.Errorf("p99 of the acks rises from %v to %v", calm, wave)
 	}
 }
