@@ -235,6 +235,19 @@ func TestTokensAreKept(t *testing.T) {
 	}
 }
 
+// A # begins a comment where a word begins: a token that holds one is not cut to what
+// stands before it, which could be guessed.
+func TestTokensWithHash(t *testing.T) {
+	ts, err := newTokens(&AuthConfig{}, []byte("a 0123456789abcdef#0123 dev#1,dev#2 # a #comment\r\n#b fedcba9876543210\n #\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ts.find("0123456789abcdef#0123")
+	if len(ts.list) != 1 || got == nil || !got.ids.has("dev#2") || got.ids.has("dev") || ts.find("0123456789abcdef") != nil {
+		t.Errorf("%+v", ts.list)
+	}
+}
+
 // A file that everybody can read is told, where there are tokens in it.
 func TestExposedTokens(t *testing.T) {
 	for line, warned := range map[string]bool{"a " + plainToken: true, "a sha256:" + hash(plainToken): false} {

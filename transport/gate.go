@@ -145,16 +145,18 @@ type pass struct {
 	token   *token     // nil: it showed none
 	expires time.Time  // zero: never
 	address netip.Addr // by which it is counted
+	socket  *accepted  // nil: the host program's
 }
 
 // enter lets a request in, or refuses it. Whoever is let in must leave.
 func (g *gate) enter(r *http.Request) (_ *pass, no *refusal) {
-	g.sockets.serve(r)
 	rules := g.rules.Load()
 	c := rules.clientOf(r)
-	p := &pass{gate: g, remote: c.remote, address: c.address}
+	p := &pass{gate: g, remote: c.remote, address: c.address, socket: socketOf(r)}
+	p.socket.wait(false)
 	defer func() {
 		if no != nil {
+			p.socket.wait(true)
 			no.remote = p.remote
 			g.turned.count(no.kind)
 		}
@@ -184,8 +186,10 @@ func (g *gate) allowsOrigin(r *http.Request) bool {
 	return rules.checkOrigin(r, rules.clientOf(r).proxied) == nil
 }
 
-// leave gives the place back. It is called once.
+// leave gives the place back. It is called once. From then on the socket waits: for
+// the rest of a request that nobody wants, for its answer to be taken, or for another.
 func (p *pass) leave() {
+	p.socket.wait(true)
 	p.gate.places.give(p.address)
 	p.gate.sockets.leave()
 }

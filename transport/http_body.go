@@ -18,7 +18,8 @@ import (
 // zstdWindow is how far back a body of zstd may refer; every decoder must take that.
 const zstdWindow = 8 << 20
 
-// bodyRate is how many bytes of a body must come for it to have a second more.
+// bodyRate is how many bytes of a body must come for it to have a second more. It
+// never has more than the timeout from now: what came fast earns no long rest.
 const bodyRate = 16 << 10
 
 // unpacker decompresses bodies, a few at a time: each is in memory whole before, so
@@ -35,10 +36,10 @@ func newUnpacker(b *bodies, limit, n int) *unpacker {
 	for range n {
 		u.slots <- nil
 	}
-	largest := uint64(max(limit, zstdWindow))
+	largest := uint64(max(limit, zstdWindow)) // the library allows no larger window than memory
 	var err error
 	u.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(n),
-		zstd.WithDecoderMaxMemory(largest), zstd.WithDecoderMaxWindow(largest))
+		zstd.WithDecoderMaxMemory(largest), zstd.WithDecoderMaxWindow(largest), zstd.WithDecodeAllCapLimit(true))
 	if err != nil {
 		panic(err) // only options can be wrong, and these are not
 	}
@@ -85,36 +86,38 @@ func (u *unpacker) unpack(encoding string, packed []byte) ([]byte, error) {
 	return u.bodies.read(g, 4*len(packed), u.limit)
 }
 
-// unzstd takes the room of the largest body that there may be, and gives back what
-// it did not need: how much it is, the library says only when it has it.
+// zstdBlock is how much a block of zstd may hold.
+const zstdBlock = 128 << 10
+
+// unzstd decompresses into a buffer of the size that the body claims, or else into
+// ever larger ones: the library takes none beyond it. Of what does not fit, it says
+// no more than that something is wrong; only in the largest, which has room for a
+// block too many, that it is too much.
 func (u *unpacker) unzstd(packed []byte) ([]byte, error) {
-	most := max(u.limit, zstdWindow)
-	if !u.bodies.take(most) {
-		return nil, errNoRoom
-	}
-	defer u.bodies.give(most)
-	size := 4 * len(packed)
+	most := max(u.limit, zstdWindow) + zstdBlock
+	size := min(4*len(packed), keptBody)
 	var head zstd.Header
-	if err := head.Decode(packed); err == nil && head.HasFCS && head.FrameContentSize < uint64(most) {
-		size = int(head.FrameContentSize)
+	if err := head.Decode(packed); err == nil && head.HasFCS {
+		size = int(min(head.FrameContentSize, uint64(most)))
 	}
-	buf, err := u.bodies.get(min(size, keptBody))
-	if err != nil {
-		return nil, err
-	}
-	plain, err := u.zstd.DecodeAll(packed, buf)
-	if err == nil && len(plain) > u.limit || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-		err = errBodyTooLarge
-	}
-	if err != nil {
+	for {
+		buf, err := u.bodies.get(max(size, leastBody))
+		if err != nil {
+			return nil, err
+		}
+		plain, err := u.zstd.DecodeAll(packed, buf)
+		if err == nil && len(plain) <= u.limit {
+			return plain, nil
+		}
 		u.bodies.put(buf)
-		return nil, err
+		if err == nil || errors.Is(err, zstd.ErrDecoderSizeExceeded) && cap(buf) >= most {
+			return nil, errBodyTooLarge
+		}
+		if cap(buf) >= most {
+			return nil, err
+		}
+		size = min(4*cap(buf), most)
 	}
-	if cap(plain) != cap(buf) { // it has grown
-		u.bodies.put(buf)
-		u.bodies.used.Add(int64(cap(plain))) // of most, which is given back
-	}
-	return plain, nil
 }
 
 // upload reads a body from its client, which may not take for ever.
@@ -122,23 +125,25 @@ type upload struct {
 	body    io.Reader
 	control *http.ResponseController
 	ends    func() bool // nothing more is to be routed
-	begun   time.Time
 	timeout time.Duration
-	size    int
+	due     time.Time // when the next byte must be here
 	until   time.Time // the deadline that is set
 }
 
 func (u *upload) Read(p []byte) (int, error) {
 	// A deadline that is a little early is put off; one for each read would be waste.
-	if d := u.begun.Add(u.timeout + time.Duration(u.size)*time.Second/bodyRate); d.Sub(u.until) > u.timeout/8 {
-		u.until = d
-		_ = u.control.SetReadDeadline(d)
+	if u.due.Sub(u.until) > u.timeout/8 {
+		u.until = u.due
+		_ = u.control.SetReadDeadline(u.due)
 		if u.ends() {
 			_ = u.control.SetReadDeadline(time.Now())
 		}
 	}
 	n, err := u.body.Read(p)
-	u.size += n
+	u.due = u.due.Add(time.Duration(n) * time.Second / bodyRate)
+	if most := time.Now().Add(u.timeout); u.due.After(most) {
+		u.due = most
+	}
 	return n, err
 }
 
@@ -157,7 +162,7 @@ func (h *HTTP) body(rw http.ResponseWriter, r *http.Request) ([]byte, *refusal) 
 		}
 	}
 	up := &upload{
-		body: r.Body, control: http.NewResponseController(rw), begun: time.Now(), timeout: h.config.BodyTimeout,
+		body: r.Body, control: http.NewResponseController(rw), due: time.Now().Add(h.config.BodyTimeout), timeout: h.config.BodyTimeout,
 		ends: func() bool { return h.ctx.Err() != nil },
 	}
 	cut := make(chan struct{})

@@ -96,6 +96,10 @@ func TestEncodings(t *testing.T) {
 		{"a bomb of zstd, streamed", "zstd", streamed(t, bomb), 413, "max_body_size"},
 		{"a bomb of zstd of 64 MiB", "zstd", streamed(t, strings.Repeat(" ", 64<<20)), 413, "max_body_size"},
 		{"a bomb of zstd in frames", "zstd", strings.Repeat(zstded(t, bomb[:1<<19]), 3), 413, "max_body_size"},
+		{"a bomb of zstd in frames of unknown length", "zstd", strings.Repeat(streamed(t, bomb[:1<<19]), 3), 413, "max_body_size"},
+		{"a bomb of zstd of many lines", "zstd", streamed(t, strings.Repeat(text, 20)), 413, "max_body_size"},
+		{"zstd in frames of unknown length", "zstd", streamed(t, text[:100*len(line)]) + streamed(t, text[100*len(line):]), 200, taken},
+		{"zstd in frames, of which the first is small", "zstd", zstded(t, text[:len(line)]) + zstded(t, text[len(line):]), 200, taken},
 		{"a window of 64 MiB", "zstd", streamed(t, text, zstd.WithWindowSize(64<<20)), 400, "window size exceeded"},
 		{"a claim of 4 GiB", "zstd", "\x28\xb5\x2f\xfd\xa0\xff\xff\xff\xff", 413, "max_body_size"},
 		{"no gzip", "gzip", text, 400, "not what its Content-Encoding says"},
@@ -202,6 +206,15 @@ func TestSlowBody(t *testing.T) {
 	s.want(taken.answer(), 200, `{"messages":1,"stored":1}`)
 }
 
+// A body that has come fast earns no long rest: its room is others' soon.
+func TestBodyThatStops(t *testing.T) {
+	s := serveHTTP(t, func(c *HTTPConfig) { c.BodyTimeout = 50 * time.Millisecond })
+	c := s.raw()
+	c.send("%sContent-Length: %d\r\n\r\n[]%s", postHead, 8<<20, strings.Repeat(" ", 7<<20)) // 448 times 16 KiB
+	s.wantText(c.answer(), 408, "too slowly")
+	c.closed()
+}
+
 // A steady body has the time that it needs.
 func TestSteadyBody(t *testing.T) {
 	s := serveHTTP(t, func(c *HTTPConfig) { c.BodyTimeout = 100 * time.Millisecond })
@@ -250,7 +263,8 @@ func TestBodiesShareTheirRoom(t *testing.T) {
 		t.Error(got.header)
 	}
 	s.want(s.post("", `{"id":"small"}`), 200, `{"messages":1,"stored":1}`)
-	s.wantText(s.post("", zstded(t, `{"id":"small"}`), "Content-Encoding", "zstd"), 503, "room")
+	s.want(s.post("", zstded(t, `{"id":"small"}`), "Content-Encoding", "zstd"), 200, `{"messages":1,"stored":1}`)
+	s.wantText(s.post("", streamed(t, large("x")), "Content-Encoding", "zstd"), 503, "room")
 	s.router.Unblock()
 	s.want(s.await(blocked), 200, `{"messages":1,"stored":1}`)
 	s.router.Hold()

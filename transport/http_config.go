@@ -33,8 +33,9 @@ type HTTPConfig struct {
 	// until they are accepted. A request that finds no room is answered with 503.
 	MaxBodies engine.Size `hcl:"max_bodies,optional"`
 
-	// BodyTimeout is how long a body may take to arrive. For each 16 KiB that have
-	// arrived it is a second more.
+	// BodyTimeout is how long a body may take to arrive. For each 16 KiB that arrive it
+	// is a second more, but never more than BodyTimeout from then on: so that is how
+	// long it may pause, however much of it has come.
 	BodyTimeout time.Duration `hcl:"body_timeout,optional"`
 
 	// Decode says where the fields of messages are that are not of the form of our

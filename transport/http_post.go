@@ -93,16 +93,19 @@ func (h *HTTP) take(client context.Context, pass *pass, name string, body []byte
 	}
 	p.sender.post.Store(p)
 	p.outcome.spooled, p.outcome.bodies = h.ackSpooled, &h.bodies
-	defer p.end()
+	known := false
+	defer func() {
+		p.end()
+		if !known { // the router may panic
+			p.outcome.release()
+		}
+	}()
 
 	now := time.Now().UTC()
 	template := engine.Message{Client: name, Received: now, Remote: pass.remote, Sender: pass.sender}
 	p.route(&template)
-	p.body = nil
-	h.bodies.put(body)
-	if !p.flush(&template, client) || !p.wait(client, func() bool { return p.waiting == 0 }) {
-		p.end()
-		p.outcome.release()
+	known = p.flush(&template, client) && p.wait(client, func() bool { return p.waiting == 0 })
+	if !known {
 		return nil
 	}
 	return &p.outcome
@@ -116,8 +119,12 @@ func (p *post) end() {
 	p.over = true
 }
 
-// route routes the messages of the body, one after the other.
+// route routes the messages of the body, one after the other, and gives it back.
 func (p *post) route(template *engine.Message) {
+	defer func() {
+		p.http.bodies.put(p.body)
+		p.body = nil
+	}()
 	d := p.http.decoders.Get().(*decoder)
 	defer p.http.decoders.Put(d)
 	d.reset(p.body, utf8.Valid(p.body))

@@ -61,7 +61,22 @@ func (h *HTTP) serve(rw http.ResponseWriter, r *http.Request) (*outcome, *refusa
 	if no != nil {
 		return nil, no
 	}
-	return h.take(r.Context(), p, name, body), nil
+	o := h.take(r.Context(), p, name, body)
+	if o == nil {
+		h.unknown(rw)
+	}
+	return o, nil
+}
+
+// unknown answers a client that is gone, as far as can be seen: one that has closed
+// its sending half alone still reads, and must not take silence for success.
+func (h *HTTP) unknown(rw http.ResponseWriter) {
+	h.writeBy(rw)
+	no := refusal{
+		status: http.StatusServiceUnavailable,
+		text:   "the connection was closed before it was known what is stored: keep it open, and send again",
+	}
+	no.write(rw)
 }
 
 // draining is how a request is answered that comes before Serve, or too late.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -314,4 +315,35 @@ func TestManyRequests(t *testing.T) {
 	if st := s.Stats(); st.Requests != senders*each || st.Messages != 2*senders*each || st.Refused != 0 {
 		t.Errorf("%+v", st)
 	}
+}
+
+// A client that has closed its sending half still reads: it is not told that all is
+// well when nobody knows.
+func TestHalfClosed(t *testing.T) {
+	s := serveHTTP(t, nil)
+	s.router.Hold()
+	c := s.raw()
+	c.send(postHead + "Content-Length: 8\r\n\r\n" + `{"id":1}`)
+	s.waitFor("all", func(st transporttest.State) bool { return len(st.Messages) == 2 })
+	if err := c.conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	s.wantText(c.answer(), 503, "send again")
+	c.closed()
+}
+
+// A router that panics takes no room with it.
+func TestRouterPanics(t *testing.T) {
+	s := serveHTTP(t, nil)
+	s.router.Refuse(func(m engine.Message) error {
+		if m.ID == "panic" {
+			panic("the router is broken")
+		}
+		return nil
+	})
+	if a, err := s.do("POST", "", `{"id":1} {} {"id":"panic"}`); err == nil {
+		t.Errorf("answered %+v", a)
+	}
+	s.eventually("the room", func() bool { return s.Stats().Bodies == 0 })
+	s.want(s.post("", `{"id":2}`), 200, `{"messages":1,"stored":1}`)
 }

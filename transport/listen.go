@@ -92,10 +92,14 @@ func (g *gate) newServer(h http.Handler, group *sync.WaitGroup) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout, // of handshakes too
-		IdleTimeout:       30 * time.Second,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          g.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
-		ConnContext:       withSocket,
+		// Of a request that is refused, the rest is read, and the answer has to be taken.
+		// What is taken over has no deadlines, and HTTP sets its own.
+		ReadTimeout:    2 * headerTimeout,
+		WriteTimeout:   2 * headerTimeout,
+		IdleTimeout:    30 * time.Second,
+		MaxHeaderBytes: 16 << 10,
+		ErrorLog:       g.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		ConnContext:    withSocket,
 		ConnState: func(conn net.Conn, s http.ConnState) {
 			switch s {
 			case http.StateNew:

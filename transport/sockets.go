@@ -16,10 +16,11 @@ const spareFiles = 256
 // sockets keeps the servers of a process below its limit of open files. At that
 // limit nothing can be accepted, opened or stored any more, and the server spins.
 //
-// Sockets wait until a request of theirs is complete. Where there are too many,
-// the one that has waited longest is closed: a client that means it needs one
-// round trip, one that does not keeps its socket for as long as it is let. So those
-// that send their requests slowly, or never, keep nobody out.
+// Sockets wait until a request of theirs is let in, and again once it is done with.
+// Where there are too many, the one that has waited longest is closed: a client
+// that means it needs one round trip, one that does not keeps its socket for as
+// long as it is let. So those that send their requests slowly, or never, or leave
+// their answers, keep nobody out.
 type sockets struct {
 	mu       sync.Mutex
 	accepted int // at most maxAccepted
@@ -84,8 +85,11 @@ func (s *sockets) add(conn net.Conn) *accepted {
 	return c
 }
 
-// wait says that no request of c is under way, or that there is.
+// wait says that no request of c is served, or that one is.
 func (c *accepted) wait(waiting bool) {
+	if c == nil {
+		return
+	}
 	s := c.of
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +107,7 @@ func (c *accepted) wait(waiting bool) {
 type accepted struct {
 	net.Conn
 	of     *sockets
-	place  *list.Element // nil: a request is under way, or it is a websocket; of.mu guards it
+	place  *list.Element // nil: a request is served, or it is a websocket; of.mu guards it
 	closed bool
 }
 
@@ -150,9 +154,8 @@ func withSocket(ctx context.Context, conn net.Conn) context.Context {
 	return ctx
 }
 
-// serve says that the request of a socket is complete.
-func (s *sockets) serve(r *http.Request) {
-	if c, ok := r.Context().Value(socketKey{}).(*accepted); ok {
-		c.wait(false)
-	}
+// socketOf gives the socket of a request, nil where it is not one of ours.
+func socketOf(r *http.Request) *accepted {
+	c, _ := r.Context().Value(socketKey{}).(*accepted)
+	return c
 }

@@ -226,6 +226,59 @@ func TestIdleSocketsGiveWay(t *testing.T) {
 	}
 }
 
+// Requests that are refused wait too: for a body that never comes, which nobody wants.
+func TestRefusedSocketsGiveWay(t *testing.T) {
+	shared := newSockets(16) // 12 sockets
+	const token = "0123456789abcdef"
+	s := serveHTTP(t, func(c *HTTPConfig) {
+		c.sockets = shared
+		c.BodyTimeout = time.Hour
+		c.Auth = &AuthConfig{Tokens: []TokenConfig{{Name: "a", Value: token}}}
+	})
+	for range 40 {
+		c := s.raw()
+		c.send(postHead + "Content-Length: 1000\r\n\r\n")
+	}
+	s.eventually("refusals", func() bool { return s.Stats().Refusals["auth"] >= 12 })
+	s.want(s.post("", `{"id":1}`, "Authorization", "Bearer "+token), 200, `{"messages":1,"stored":1}`)
+}
+
+// A request to a websocket server that is refused, and whose body never comes, is
+// cut.
+func TestUnsentBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := servePipe(t, func(*WebSocketConfig) {})
+		for _, path := range []string{"/ws", "/other"} {
+			raw, err := s.listener.dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			begun := time.Now()
+			if _, err := fmt.Fprintf(raw, "GET %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", path); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, raw)
+			if d := time.Since(begun); d > 2*headerTimeout+time.Second {
+				t.Errorf("%s: cut after %v", path, d)
+			}
+			_ = raw.Close()
+		}
+		// One that takes no answers is cut as well; a pipe keeps none.
+		raw, err := s.listener.dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(raw, "GET /ws HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2*headerTimeout + time.Second)
+		if b, err := io.ReadAll(raw); err != nil || len(b) > 0 {
+			t.Errorf("read %q, %v", b, err)
+		}
+		_ = raw.Close()
+	})
+}
+
 // X3: a request whose header does not come within five seconds is cut, however it
 // trickles in.
 func TestSlowHeader(t *testing.T) {

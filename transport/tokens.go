@@ -102,8 +102,11 @@ func newTokens(c *AuthConfig, file []byte) (*tokens, error) {
 	n := 0
 	for line := range strings.Lines(string(file)) {
 		n++
-		text, _, _ := strings.Cut(line, "#")
-		fields := strings.Fields(text)
+		fields := strings.Fields(line)
+		// There may be a # in a token: what begins a comment begins a word.
+		if i := slices.IndexFunc(fields, func(s string) bool { return s[0] == '#' }); i >= 0 {
+			fields = fields[:i]
+		}
 		if len(fields) == 0 {
 			continue
 		}
