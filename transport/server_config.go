@@ -92,9 +92,9 @@ type AuthConfig struct {
 	Query bool `hcl:"query,optional"`
 
 	// File has more tokens, one a line: NAME TOKEN, or NAME sha256:HEX, and after it
-	// the ids, if it is bound to some, separated by commas. # begins a comment where a word begins. It is
-	// read again once a minute, and whenever the server's Update is called. A name
-	// may have several tokens.
+	// the ids, if it is bound to some, separated by commas. # begins a comment, where
+	// a word begins. It is read again once a minute, and whenever the server's Update
+	// is called. A name may have several tokens.
 	File string `hcl:"file,optional"`
 
 	// Tokens are the tokens of the configuration itself.
