@@ -170,7 +170,8 @@ func attack(t *testing.T, o order) *enemy {
 		_ = e.cmd.Process.Kill()
 		for range e.reports { // until it has ended
 		}
-		_ = <-e.ended
+		for range e.ended {
+		}
 	})
 	return e
 }
