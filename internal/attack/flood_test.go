@@ -275,7 +275,7 @@ func TestDeafClients(t *testing.T) {
 	e.says("ended")
 	grown := x.resident("VmHWM") - x.memory
 	t.Logf("FIGURE X9: %d clients, the resident memory grew by %d KiB at most, %d each", n, grown>>10, grown>>10/int64(n))
-	if most := int64(n)*256<<10 + 64<<20; grown > most {
+	if most := int64(n)*512<<10 + 64<<20; grown > most {
 		t.Errorf("the memory grew by %d bytes, more than %d", grown, most)
 	}
 	e.end()

@@ -186,8 +186,8 @@ func (x *target) traces() int {
 	<-x.daemon.Ended()
 	n := 0
 	for trace := range strings.SplitSeq(x.log.String(), "\n\n") {
-		// The engine keeps workers that it needed once: so many at most as it may write
-		// at the same time.
+		// What is being delivered has goroutines of the engine, as many as it lets be
+		// at once, whoever sent it.
 		if goroutine.MatchString(trace) && !strings.Contains(trace, "engine.(*writer).spawn") {
 			n++
 		}
