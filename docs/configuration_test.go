@@ -18,19 +18,33 @@ func settings(t *testing.T) []setting {
 	t.Helper()
 	var all []setting
 	for _, m := range settingRow.FindAllStringSubmatch(read(t, "docs/configuration.md"), -1) {
-		if !strings.Contains(m[1], ".SERVER.") {
-			all = append(all, setting{m[1], strings.Trim(m[2], "`"), m[3]})
-			continue
-		}
-		for _, server := range []string{"websocket", "http"} {
-			all = append(all, setting{strings.Replace(m[1], "SERVER", server, 1), strings.Trim(m[2], "`"), m[3]})
+		for _, name := range named(m[1]) {
+			all = append(all, setting{name, strings.Trim(m[2], "`"), m[3]})
 		}
 	}
 	return all
 }
 
+var servers = []string{"websocket", "http"}
+
+// named gives the settings that a row is for.
+func named(row string) (names []string) {
+	for word, kinds := range map[string][]string{"SERVER": servers, "KIND": append(servers, "websocket_client")} {
+		if strings.Contains(row, "."+word+".") {
+			for _, kind := range kinds {
+				names = append(names, strings.Replace(row, word, kind, 1))
+			}
+			return names
+		}
+	}
+	return []string{row}
+}
+
 // needed gives the --set that other settings of the block of this one need.
 func needed(name string) (args []string) {
+	if block, _, ok := strings.Cut(name, ".decode."); ok {
+		return []string{"--set=" + block + ".decode.id=id"}
+	}
 	if block, _, ok := strings.Cut(name, ".tls."); ok {
 		return []string{"--set=" + block + ".tls.cert=cert.pem", "--set=" + block + ".tls.key=key.pem"}
 	}
@@ -54,9 +68,12 @@ func TestSettings(t *testing.T) {
 	useTransports(t)
 	have := map[string]string{}
 	var blocks []string // that there are only where they are written
-	for _, server := range []string{"websocket", "http"} {
-		blocks = append(blocks, needed("transport."+server+".tls.cert")...)
+	for _, server := range servers {
 		blocks = append(blocks, needed("transport."+server+".auth.file")...)
+	}
+	for _, kind := range append(servers, "websocket_client") {
+		blocks = append(blocks, needed("transport."+kind+".tls.cert")...)
+		blocks = append(blocks, needed("transport."+kind+".decode.id")...)
 	}
 	for _, args := range [][]string{{"--set=sink=sqlite"}, {"--set=sink=mysql", dsn}, {"--set=sink=stdout"}} {
 		out, err := check(append(args, blocks...)...)
@@ -81,10 +98,16 @@ func TestSettings(t *testing.T) {
 		}
 	}
 	have["sink.mysql.dsn"] = "required"
-	for _, server := range []string{"websocket", "http"} {
-		for _, name := range []string{"tls.cert", "tls.key", "auth.token.NAME.value"} {
+	for _, server := range servers {
+		for _, name := range []string{"tls.cert", "tls.key", "auth.token.NAME.value", "decode.id"} {
 			have["transport."+server+"."+name] = "required"
 		}
+	}
+	for _, name := range []string{"url", "header.NAME.value", "decode.id"} {
+		have["transport.websocket_client."+name] = "required"
+	}
+	for _, name := range []string{"cert", "key"} {
+		have["transport.websocket_client.tls."+name] = `""` // both or none
 	}
 	shown := map[string]bool{}
 	for _, s := range settings(t) {
@@ -107,11 +130,18 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// useTransports makes a configuration with both servers the one of the test.
+// useTransports makes a configuration with all transports the one of the test.
 func useTransports(t *testing.T) {
 	t.Helper()
 	t.Chdir(t.TempDir())
-	if err := os.WriteFile("config.hcl", []byte("transport \"websocket\" {}\ntransport \"http\" {}\n"), 0o600); err != nil {
+	config := `transport "websocket" {}
+transport "http" {}
+transport "websocket_client" {
+  url = "wss://feed.example/v1"
+  header "NAME" { value = "value" }
+}
+`
+	if err := os.WriteFile("config.hcl", []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -370,7 +370,7 @@ func TestThrottled(t *testing.T) {
 		for _, c := range []*client{a, b} {
 			go c.closing()
 			c.send(frame)
-			go c.send(`{"id":"behind"}`)
+			go c.write(maskedFrame(0x81, `{"id":"behind"}`))
 		}
 		time.Sleep(10 * time.Minute)
 		if st := s.Stats(); st.Connections != 2 || st.Messages != 2*3600 {

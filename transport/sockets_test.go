@@ -85,6 +85,7 @@ func TestMaxConnectionsChanges(t *testing.T) {
 	s := serve(t, nil)
 	s.dial("")
 	s.dial("")
+	s.waitGone(2) // a client is told of its upgrade before it counts
 	c := testConfig()
 	c.MaxConnections = 1
 	if err := s.Update(c); err != nil {

@@ -69,13 +69,13 @@ func DialWebSocket(c WebSocketClientConfig) (*WebSocketClient, error) {
 	return w, nil
 }
 
-// URL is where the feeds are, without what may be secret of it.
+// URL is where the feeds are, without what may be secret of it: a key may be in the
+// path as well as in the query.
 func (w *WebSocketClient) URL() string {
 	var urls []string
 	for _, f := range w.feeds {
 		u, _ := parseFeed(f.url)
-		u.RawQuery, u.ForceQuery = "", false
-		urls = append(urls, u.String())
+		urls = append(urls, u.Scheme+"://"+u.Host)
 	}
 	return strings.Join(urls, ", ")
 }

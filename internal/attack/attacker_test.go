@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ingestd/ingestd/internal/child/childtest"
+	"github.com/ingestd/ingestd/internal/long"
 )
 
 // orderVariable tells the test's binary that it is an attacker, and what to do.
@@ -121,15 +122,18 @@ type enemy struct {
 	once    sync.Once
 }
 
-// attack starts an attacker, which ends with the test. It is nice: it stands for
-// other machines, which take no processor from the daemon.
+// attack starts an attacker, which ends with the test. In the long form it is nice:
+// it stands for other machines, which take no processor from the daemon.
 func attack(t *testing.T, o order) *enemy {
 	t.Helper()
 	text, err := json.Marshal(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &enemy{t: t, order: o, cmd: exec.Command("nice", "-n", "19", os.Args[0]), reports: make(chan report, 1000), ended: make(chan error, 1)}
+	e := &enemy{t: t, order: o, cmd: exec.Command(os.Args[0]), reports: make(chan report, 1000), ended: make(chan error, 1)}
+	if long.On() {
+		e.cmd = exec.Command("nice", "-n", "19", os.Args[0])
+	}
 	e.cmd.Env = append(os.Environ(), orderVariable+"="+string(text))
 	var complaints strings.Builder
 	e.cmd.Stderr = &complaints
@@ -166,7 +170,8 @@ func attack(t *testing.T, o order) *enemy {
 		_ = e.cmd.Process.Kill()
 		for range e.reports { // until it has ended
 		}
-		_ = <-e.ended
+		for range e.ended {
+		}
 	})
 	return e
 }

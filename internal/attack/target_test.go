@@ -176,6 +176,10 @@ func (x *target) recovers() {
 func (x *target) fine() {
 	x.t.Helper()
 	x.serves()
+	if long.On() {
+		x.look() // what is left of the attack
+		x.calm()
+	}
 	x.finish()
 	ctx, cancel := context.WithTimeout(context.Background(), childtest.Patience)
 	defer cancel()
@@ -375,11 +379,15 @@ func (b *behaved) finish() {
 		return
 	}
 	calm, wave := p99(b.calms), p99(b.waves)
+	worst := calm // other programs may have disturbed one look
+	for _, look := range b.calms {
+		worst = max(worst, p99([][]time.Duration{look}))
+	}
 	sent, _, _ := b.ledger.Counts()
 	b.t.Logf("FIGURE behaved: %d messages, p99 of its acks %v without and %v under the attack", sent,
 		calm.Round(10*time.Microsecond), wave.Round(10*time.Microsecond))
-	if long.On() && !b.coarse && wave > max(2*calm, noise) {
-		b.t.Errorf("p99 of the acks rises from %v to %v", calm, wave)
+	if long.On() && !b.coarse && wave > max(2*worst, noise) {
+		b.t.Errorf("p99 of the acks rises from %v to %v", worst, wave)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/ingestd/ingestd/engine"
@@ -46,19 +47,15 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Limits of the file beside the database. The log is moved into the database
-// when it has this many pages (of 4 KiB), which are 64 MiB: the ends of the
-// streams in the index are written again and again, and moved once. It is cut to
-// 96 MiB when a reader had let it grow.
-const (
-	checkpointPages = "16000"
-	journalLimit    = "100663296"
-)
+// journalLimit is to how many bytes the file of the log is cut, 96 MiB, when a
+// reader had let it grow.
+const journalLimit = 100_663_296
 
 // dsn is the absolute path as the driver takes it, whatever characters are in it, with
 // the settings of every connection. synchronous=FULL: a commit is on disk.
 // immediate: a transaction takes the write lock as it begins, and waits for it;
-// one that finds out later that it needs the lock fails at once.
+// one that finds out later that it needs the lock fails at once. The checkpoint of
+// a commit is for what [checkpoints] could not do.
 func dsn(abs string) string {
 	query := url.Values{
 		"_txlock": {"immediate"},
@@ -66,8 +63,8 @@ func dsn(abs string) string {
 			"busy_timeout(5000)",
 			"journal_mode(WAL)",
 			"synchronous(FULL)",
-			"wal_autocheckpoint(" + checkpointPages + ")",
-			"journal_size_limit(" + journalLimit + ")",
+			"wal_autocheckpoint(" + strconv.Itoa(fullPages) + ")",
+			"journal_size_limit(" + strconv.Itoa(journalLimit) + ")",
 			"cache_size(-16384)",
 			"temp_store(MEMORY)",
 		},

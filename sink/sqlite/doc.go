@@ -35,8 +35,19 @@
 //
 // The database is in WAL mode with synchronous=FULL: once Write returns nil, a
 // power cut loses nothing of it. What is written goes into the log beside the
-// database, which grows to about 64 MiB, or further while a reader keeps an old
-// snapshot, before it is moved into the database. One connection writes; other processes may read
-// at any time, and write, too: then each waits for the other, up to five seconds,
-// after which the error is transient.
+// database. When that has 55 MiB it is moved into the database, while writing goes
+// on, and begun anew. It grows to 94 MiB before Write waits for that, and further
+// while a reader keeps an old snapshot. One connection writes; other processes may
+// read at any time, and write, too: then each waits for the other, up to five
+// seconds, after which the error is transient.
+//
+// # Goroutines
+//
+//	goroutine        started by  ended by  blocks on                 owns
+//	log's, 1 a Sink  Open        Close     a log that is long, a     a connection of its own;
+//	                                       Write under way, the disk the writer's, to end with
+//
+// It takes the writer's connection from its place only when little of the log is
+// left, so that nothing is added meanwhile: a transaction begins the log anew where
+// all of it is in the database.
 package sqlite

@@ -26,6 +26,8 @@ type Sink struct {
 	// writer holds the connection that writes, while nobody uses it. It is nil
 	// where the last one had to be given up.
 	writer chan *writer
+
+	checkpoints checkpoints
 }
 
 var _ engine.Sink = (*Sink)(nil)
@@ -41,14 +43,19 @@ type writer struct {
 // Open opens the database, makes it and its tables where they are missing, brings
 // older ones up to date, and checks that they have what is needed. The error is
 // blocked ([engine.IsBlocked]) where an operator must act.
-func Open(ctx context.Context, c Config, _ hclog.Logger) (*Sink, error) {
+func Open(ctx context.Context, c Config, log hclog.Logger) (*Sink, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	if log == nil {
+		log = hclog.NewNullLogger()
+	}
+	writer := make(chan *writer, 1)
 	s := &Sink{
-		path:   c.Path,
-		hook:   &sink.Hook{Apply: c.Apply, Over: rolledBack, Code: code},
-		writer: make(chan *writer, 1),
+		path:        c.Path,
+		hook:        &sink.Hook{Apply: c.Apply, Over: rolledBack, Code: code},
+		writer:      writer,
+		checkpoints: checkpoints{writer: writer, log: log},
 	}
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("sqlite %s: %w", c.Path, err)
@@ -69,21 +76,35 @@ func (s *Sink) open(ctx context.Context) error {
 		return err
 	}
 	s.db = sql.OpenDB(connector)
-	w, err := s.connect(ctx)
-	if err == nil {
-		if err = openSchema(ctx, w.conn, migrations); err == nil {
-			s.file, err = os.Stat(s.abs)
-		}
-		if err != nil {
-			_ = w.conn.Close()
-		}
-	}
+	w, err := s.prepare(ctx)
 	if err != nil {
 		_ = s.db.Close()
 		return classify(ctx, err)
 	}
 	s.writer <- w
+	s.checkpoints.start()
 	return nil
+}
+
+// prepare makes the connections and the tables.
+func (s *Sink) prepare(ctx context.Context) (*writer, error) {
+	w, err := s.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = openSchema(ctx, w.conn, migrations); err == nil {
+		s.file, err = os.Stat(s.abs)
+	}
+	var c *sql.Conn
+	if err == nil {
+		c, err = s.db.Conn(ctx)
+	}
+	if err != nil {
+		_ = w.conn.Close()
+		return nil, err
+	}
+	s.checkpoints.conn = sink.NewConn(c)
+	return w, nil
 }
 
 // checkPath says in plain words what SQLite only calls "unable to open".
@@ -145,6 +166,9 @@ func (s *Sink) connect(ctx context.Context) (*writer, error) {
 
 // Write stores the batches in one transaction.
 func (s *Sink) Write(ctx context.Context, batches []engine.Batch) ([]engine.Result, error) {
+	if err := s.checkpoints.wait(ctx); err != nil {
+		return nil, err
+	}
 	var w *writer
 	select {
 	case w = <-s.writer:
@@ -166,7 +190,10 @@ func (s *Sink) Write(ctx context.Context, batches []engine.Batch) ([]engine.Resu
 	}
 	results, err := w.write(ctx, batches)
 	w.release()
-	if errors.Is(err, sink.ErrLost) {
+	switch {
+	case err == nil:
+		s.checkpoints.grown(ctx, w)
+	case errors.Is(err, sink.ErrLost):
 		w.conn.Discard()
 		w = nil
 	}
@@ -177,7 +204,7 @@ func (s *Sink) Write(ctx context.Context, batches []engine.Batch) ([]engine.Resu
 // the way it does not wait long: the log stays, and whoever opens the database next
 // reads it.
 func (s *Sink) Close() error {
-	var errs []error
+	errs := []error{s.checkpoints.stop()}
 	if w := <-s.writer; w != nil {
 		ctx := context.Background()
 		_, busy := w.conn.ExecContext(ctx, "PRAGMA busy_timeout(100)")
