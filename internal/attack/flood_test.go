@@ -136,6 +136,7 @@ var floodAttacks = map[string]func(*attacker) error{
 			return err
 		}
 		a.tell("flushed", counts)
+		<-a.released // the end of the connection marks its streams done, which needs lanes
 		return c.Close()
 	},
 
