@@ -7,68 +7,102 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// deliver is a lane's goroutine. It is made when a batch of the lane gets ready,
-// and ends when none is left; before it ends, it takes the place of those that
-// wait for a turn.
-func (e *Engine) deliver(l *lane) {
+// settle is the goroutine that tells what became of the writer's groups, one after
+// the other, while the writer is with the next. So the streams that are stored need
+// no goroutine of their own; what has failed gets one.
+func (w *writer) settle(stop <-chan struct{}) {
+	for {
+		select {
+		case group := <-w.written:
+			w.settleGroup(group)
+		case <-w.flushed:
+			w.settleFlushes()
+		case <-stop:
+			return
+		}
+	}
+}
+
+func (w *writer) settleGroup(group []*delivery) {
+	room := int64(0)
+	for _, d := range group {
+		if d.failure != nil || len(d.refusals) > 0 {
+			w.start(d)
+			continue
+		}
+		room += w.engine.settle(d)
+		w.engine.next(d)
+	}
+	clear(group)
+	// At once for all: whoever waits for room goes on for as long as that lasts,
+	// instead of one message at a time.
+	w.engine.room.give(room)
+}
+
+// settleFlushes settles flushes that nothing stands before. They need no sink.
+func (w *writer) settleFlushes() {
+	for l := w.takeFlush(); l != nil; l = w.takeFlush() {
+		d := w.engine.newDelivery(l)
+		l.shard.mu.Lock()
+		d.fetch(1, 0)
+		l.shard.mu.Unlock()
+		d.upto = 1
+		w.engine.settle(d)
+		w.engine.next(d)
+	}
+}
+
+// mend is a lane's goroutine. It is made when the lane's messages could not be
+// stored, or were refused, and ends when they are the writer's again or the lane is
+// done with them; before it ends, it takes the place of those that wait for a turn.
+func (e *Engine) mend(d *delivery) {
 	defer e.delivering.Done()
-	for ; l != nil; l = l.writer.nextTurn() {
-		e.deliverLane(l)
+	for w := d.lane.writer; d != nil; d = w.nextTurn() {
+		e.mendOne(d)
 	}
 }
 
-// deliverLane hands what is ready to the lane's writer, waits for the outcome,
-// settles it, and waits out the backoff after a failure, until nothing is ready or
-// it is the turn of another lane.
-func (e *Engine) deliverLane(l *lane) {
-	d := e.newDelivery(l)
-	for first := true; ; first = false {
-		if len(d.msgs) == 0 && !e.begin(d, first) {
-			e.release(d)
-			return
-		}
-		if d.upto == 0 {
-			l.writer.push(d)
-			select {
-			case <-d.done:
-			case <-e.hung:
-				e.leave(d)
-				return
-			}
-		}
-		if !e.keepRefused(d) {
-			e.settle(d)
-			e.leave(d)
-			return
-		}
-		e.settle(d)
-		if d.failure != nil && !e.backoff(d, d.attempts) {
-			e.leave(d)
-			return
-		}
+// mendOne keeps what was refused, settles what is stored or refused, and waits out
+// the backoff after a failure.
+func (e *Engine) mendOne(d *delivery) {
+	keeps := e.keepRefused(d)
+	e.room.give(e.settle(d))
+	if !keeps || d.failure != nil && !e.backoff(d, d.attempts) {
+		e.leave(d)
+		return
 	}
+	e.next(d)
 }
 
-// begin tells whether there is something to deliver now. Flushes that nothing
-// stands before are settled without the sink.
-func (e *Engine) begin(d *delivery, first bool) bool {
+// next goes on with the lane of d: with what is left of d, or with what is ready
+// besides.
+func (e *Engine) next(d *delivery) {
+	if len(d.msgs) > 0 {
+		d.lane.writer.push(d)
+		return
+	}
 	l := d.lane
+	e.release(d)
 	l.shard.mu.Lock()
-	defer l.shard.mu.Unlock()
+	more := l.goOn()
+	l.shard.mu.Unlock()
+	if !more {
+		e.delivering.Done()
+	}
+}
+
+// goOn puts a lane whose delivery is over where it belongs now, and tells whether
+// it has more ready. The shard's lock is held.
+func (l *lane) goOn() bool {
 	if l.ready > 0 {
-		if !first && l.writer.yield(l) {
-			return false
-		}
-		if l.head.Kind == Flush {
-			d.fetch(1, 0)
-			d.upto = 1
-		}
+		l.writer.enqueue(l)
 		return true
 	}
 	l.delivering = false
 	if l.openCount > 0 {
 		return false
 	}
+	e := l.shard.engine
 	o := e.opts.Load()
 	if e.streams.Load() > int64(o.MaxStreams) { // it was made for a control message
 		l.shard.retire(l)
@@ -80,13 +114,13 @@ func (e *Engine) begin(d *delivery, first bool) bool {
 	return false
 }
 
-// settle tells the producers what became of the first messages of d, and makes
-// room for others.
-func (e *Engine) settle(d *delivery) {
+// settle tells the producers what became of the first messages of d. It returns the
+// room that they had, which is to be given back.
+func (e *Engine) settle(d *delivery) (room int64) {
 	if d.upto == 0 {
-		return
+		return 0
 	}
-	var reports, refused, room int64
+	var reports, refused int64
 	for i := range d.msgs[:d.upto] {
 		if d.msgs[i].Kind != Report {
 			continue
@@ -119,7 +153,7 @@ func (e *Engine) settle(d *delivery) {
 		}
 	})
 	d.forget()
-	e.room.give(room)
+	return room
 }
 
 // backoff waits before d is tried again, after so many failures. It tells whether

@@ -5,13 +5,12 @@ import (
 	"slices"
 )
 
-// A delivery is what a lane's goroutine works with: messages on their way to the
-// sink, and what became of them. That goroutine owns it, but for the time from
-// writer.push until done, when the writer does.
+// A delivery is messages of a lane on their way to the sink, and what became of
+// them. Whoever works with it owns it: the writer, then what settles its groups, and
+// after a failure the lane's goroutine, until it is the writer's again.
 type delivery struct {
 	lane *lane
-	next *delivery // in the writer's queue
-	done chan struct{}
+	next *delivery // in a queue
 
 	slab  *slab // what nodes and msgs are made of; nil: there are no messages
 	nodes []*node
@@ -40,12 +39,11 @@ type answer struct {
 	result Result
 }
 
-// newDelivery takes a delivery for l from those that are free. They belong to an
-// engine, since their channels may, too: to a bubble of virtual time.
+// newDelivery takes a delivery for l from those that are free.
 func (e *Engine) newDelivery(l *lane) *delivery {
 	d, ok := e.deliveries.Get().(*delivery)
 	if !ok {
-		d = &delivery{done: make(chan struct{}, 1)}
+		d = new(delivery)
 	}
 	d.lane = l
 	return d
@@ -148,6 +146,6 @@ func (d *delivery) forget() {
 
 // release gives d back to the engine.
 func (e *Engine) release(d *delivery) {
-	*d = delivery{done: d.done, refusals: d.refusals, answers: d.answers}
+	*d = delivery{refusals: d.refusals, answers: d.answers}
 	e.deliveries.Put(d)
 }

@@ -26,9 +26,9 @@
 //     it is durable.
 //  3. Within a stream, messages are written and settled in the order of acceptance.
 //     One Write at a time is under way for a stream.
-//  4. An idle stream costs nothing after Options.IdleTimeout, and a stream that has
-//     nothing ready has no goroutine. No goroutine outlives Run, unless the sink
-//     does not return from Write; then Run says so.
+//  4. An idle stream costs nothing after Options.IdleTimeout, and a stream has no
+//     goroutine unless something of it failed or was refused. No goroutine outlives
+//     Run, unless the sink does not return from Write; then Run says so.
 //  5. Memory is bounded: by Options.MaxPending for messages, by Options.MaxStreams
 //     for lanes, by a constant for the goroutines of lanes that are not waiting out
 //     a failure. At the bound, half-filled batches are flushed, the oldest first,
@@ -51,23 +51,26 @@
 //	goroutine        started by         ended by            blocks on                  owns
 //	clock            Run                the drain's end     its timer                  lingers, idle timeouts
 //	reserver         Run                the drain's end     its ticker                 the file of the high-water mark
-//	writer (each)    Run                the drain's end     ready lanes, Sink.Write    a group while it is written
-//	lane's           a batch that gets  nothing is ready    the writer, its backoff,   the lane's messages on their
-//	                 ready                                  DeadLetters.Keep           way to Settled
+//	writer (each)    Run                the drain's end     ready lanes, Sink.Write,   a group until it is written
+//	                                                        the settler
+//	settler (each)   Run                the drain's end     groups that are written    a group while it is settled
+//	lane's           a delivery that    the writer or       its backoff,               the delivery
+//	                 failed, or was     nobody has the      DeadLetters.Keep
+//	                 refused in part    delivery now
 //
 // The caller's goroutine does the rest: Route appends to the lane under the lock of
-// a shard of the table. A writer gives at most 4096 lanes a goroutine at a time,
-// besides those that wait out a backoff; the others wait in line, so that a million
-// lanes that get ready at once do not need a million stacks. All that are in line are
-// sorted by id before they have their turns, one after the other; who comes
-// meanwhile waits for these. A lane that has been written and has more ready goes
-// to the end of that line, if there is one.
+// a shard of the table, and a lane that has got ready comes into the line of its
+// writer. A lane that has been written and has more ready goes to the end of that
+// line. A million lanes that get ready at once are a million places in it, and no
+// goroutines. Of a writer's lanes, 4096 have a goroutine at a time at most, besides
+// those that wait out a backoff: DeadLetters.Keep may be slow. The others wait for
+// their turn.
 //
 // # Locks
 //
 // None is held across a blocking channel operation, a write or a callback, and all
 // but one for a few instructions: a writer holds its own, touching, while it works
-// on a group. Where two are held, they are taken in this order: touching, the queue
-// of a writer, a shard, the turns of a writer. Only a search for what to flush under
+// on a group. Where two are held, they are taken in this order: touching, a shard,
+// the queues of a writer. Only a search for what to flush under
 // pressure holds several shards, in the order of their numbers.
 package engine

@@ -45,7 +45,7 @@ type Engine struct {
 	closing    chan struct{}  // closed when the drain begins
 	abandoned  chan struct{}  // closed when the drain has no time left
 	hung       chan struct{}  // closed when the sink does not come back even then
-	delivering sync.WaitGroup // the lanes' goroutines
+	delivering sync.WaitGroup // lanes that are not idle or collecting, and lanes' goroutines
 	writing    context.Context
 	stopWrites context.CancelFunc
 
@@ -90,7 +90,9 @@ func New(sink Sink, o Options) (*Engine, error) {
 		e.shards[i].lanes = make(map[string]*lane)
 	}
 	for range o.Writers {
-		e.writers = append(e.writers, &writer{engine: e, wake: make(chan struct{}, 1)})
+		e.writers = append(e.writers, &writer{
+			engine: e, wake: make(chan struct{}, 1), flushed: make(chan struct{}, 1), written: make(chan []*delivery),
+		})
 	}
 	e.opts.Store(&o)
 	e.room.resize(int64(o.MaxPending))
@@ -115,6 +117,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	helpers.Go(func() { e.tick(stop) })
 	helpers.Go(func() { e.numbers.keepReserving(&e.clock, e.log, stop) })
 	for _, w := range e.writers {
+		helpers.Go(func() { w.settle(stop) })
 		writers.Go(func() { w.run(stopWriters) })
 	}
 	close(e.started)
@@ -135,9 +138,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	return err
 }
 
-// drain takes no more messages and waits until the lanes' goroutines have ended,
-// which means that all is settled, or left as the time is over. It tells whether
-// the sink hangs.
+// drain takes no more messages and waits until no lane is delivering, which means
+// that all is settled, or left as the time is over. It tells whether the sink hangs.
 func (e *Engine) drain() (hung bool) {
 	close(e.closing)
 	for i := range e.shards {
@@ -164,10 +166,10 @@ func (e *Engine) drain() (hung bool) {
 		return false
 	}
 	close(e.hung)
-	<-settled
 	for _, w := range e.writers {
 		w.expel()
 	}
+	<-settled
 	return true
 }
 

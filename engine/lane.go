@@ -4,8 +4,8 @@ package engine
 // messages, ready ones first, then those of the open batch. It is guarded by its
 // shard's lock.
 //
-// A lane is collecting (it has an open batch), delivering (it has ready messages,
-// and a goroutine), both, or idle (neither).
+// A lane is collecting (it has an open batch), delivering (it has messages that are
+// ready, or on their way to Settled), both, or idle (neither).
 type lane struct {
 	id     string
 	shard  *shard
@@ -14,7 +14,7 @@ type lane struct {
 	head, tail *node // the queue
 	queued     int   // how many are in it
 	ready      int   // how many of them are ready: the first ones
-	delivering bool  // a goroutine delivers it, or it waits for its turn
+	delivering bool  // see above
 
 	openCount int   // messages in the open batch
 	openData  int64 // bytes of their data
@@ -24,7 +24,7 @@ type lane struct {
 	since      int64 // when the open batch got its first message, or the lane got idle
 	list       *laneList
 	prev, next *lane
-	behind     *lane // who comes next for a turn
+	behind     *lane // the next in a laneLine
 
 	freed chan struct{} // closed when cost has fallen; nil: nobody waits for that
 }

@@ -350,7 +350,7 @@ func TestMalformedMessages(t *testing.T) {
 // come and go.
 func delivering() int {
 	stacks := make([]byte, 16<<20)
-	return bytes.Count(stacks[:runtime.Stack(stacks, true)], []byte("(*Engine).deliver("))
+	return bytes.Count(stacks[:runtime.Stack(stacks, true)], []byte("(*Engine).mend("))
 }
 
 // The channels were never removed.

@@ -102,6 +102,7 @@ func (s *shard) close(l *lane, reason *uint64) {
 	l.ready = l.queued
 	if !l.delivering {
 		l.delivering = true
-		l.writer.start(l)
+		s.engine.delivering.Add(1)
+		l.writer.enqueue(l)
 	}
 }

@@ -177,6 +177,9 @@ func (w *writer) finish(spans []span, results []Result) (messages int) {
 
 // rejected finds the message that err names, if it names one of the batches'.
 func (w *writer) rejected(err error) (span, error) {
+	if err == nil {
+		return span{}, nil
+	}
 	var r *RejectError
 	if !errors.As(err, &r) || r.Batch < 0 || r.Batch >= len(w.batches) || r.Message < 0 || IsBlocked(err) {
 		return span{}, nil

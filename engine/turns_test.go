@@ -2,76 +2,89 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math/rand/v2"
-	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/ingestd/ingestd/engine"
 )
 
-// Of many streams that are ready at once, in whatever order they came, neighbours are
-// written together; and those that come meanwhile wait until these are written, even
-// if they would come before them.
-func TestNeighboursAreWrittenTogether(t *testing.T) {
-	for _, format := range []string{"%05d", "a-long-common-beginning-%05d", "%05d-and-more-behind-it", "%d"} {
-		t.Run(format, func(t *testing.T) { testNeighbours(t, format) })
-	}
-}
-
-func testNeighbours(t *testing.T, format string) {
-	const (
-		streams = 20_000
-		turns   = 4096 // at once
-		group   = 1000
-		later   = 3000
-	)
+// A stream has a goroutine while it waits after a failure; those that are ready, or
+// with the sink, have none.
+func TestOnlyWhatFailsHasAGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		rank := make(map[string]int, streams) // by id
-		ids := make([]string, streams)
-		for i := range ids {
-			ids[i] = fmt.Sprintf(format, 10_000+i)
-			rank[ids[i]] = i
-		}
-		rand.Shuffle(streams, func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
-		written, overtook := 0, 0
+		gate, tried := make(chan struct{}), make(chan struct{}, 1)
 		s.fault = func(_ context.Context, batches []engine.Batch) (int, error) {
-			time.Sleep(time.Second) // virtual: all that have a turn come to the writer
-			lo, hi := streams, 0
-			for _, b := range batches {
-				if strings.HasPrefix(b.ID, "!") {
-					if written < streams-2*group { // the border is within a group
-						overtook++
-					}
-					continue
-				}
-				written++
-				lo, hi = min(lo, rank[b.ID]), max(hi, rank[b.ID])
+			if batches[0].ID == "bad" && len(tried) == 0 {
+				tried <- struct{}{}
+				return 0, errors.New("not now")
 			}
-			// The first had their turn as they came. What has a turn afterwards is
-			// written as it came, a group for a group.
-			if written > turns+3*group && hi-lo > 4*group {
-				t.Errorf("after %d streams a group goes from number %d to %d", written, lo, hi)
+			<-gate
+			return 0, nil
+		}
+		r := start(t, s, func(o *engine.Options) { o.BatchSize = 1 })
+		r.send("bad", "1")
+		synctest.Wait()
+		for i := range 5000 {
+			r.send(fmt.Sprint("id", i), "1")
+		}
+		synctest.Wait()
+		if n := delivering(); n != 1 {
+			t.Errorf("%d goroutines", n)
+		}
+		close(gate)
+		r.end()
+	})
+}
+
+// Dead letters that are slow to keep cost a bounded number of goroutines, and hold
+// back no stream that has none.
+func TestSlowDeadLettersHaveTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.fault = func(_ context.Context, batches []engine.Batch) (int, error) {
+			for i, b := range batches {
+				if b.ID != "good" {
+					return 0, engine.Reject(i, 0, engine.ErrConflict)
+				}
 			}
 			return 0, nil
 		}
-		r := start(t, s, func(o *engine.Options) { o.BatchSize, o.GroupSize = 1, group })
-		for _, id := range ids {
-			r.send(id, "1")
+		k := &slowKeeper{gate: make(chan struct{})}
+		r := start(t, s, func(o *engine.Options) { o.BatchSize, o.DeadLetters = 1, k })
+		const bad = 5000
+		for i := range bad {
+			r.send(fmt.Sprint("id", i), "1")
 		}
-		time.Sleep(2500 * time.Millisecond)
-		for i := range later {
-			r.send(fmt.Sprint("!", i), "1")
+		r.send("good", "1")
+		synctest.Wait()
+		if n := delivering(); n != 4096 {
+			t.Errorf("%d goroutines", n)
+		}
+		if len(s.stored("good")) != 1 {
+			t.Error("another stream is held back")
+		}
+		if n := r.Stats().Refused; n != 0 {
+			t.Errorf("%d are refused before they are kept", n)
+		}
+		close(k.gate)
+		synctest.Wait()
+		if n := r.Stats().Refused; n != bad {
+			t.Errorf("%d are refused", n)
+		}
+		if n := delivering(); n != 0 {
+			t.Errorf("%d goroutines are left", n)
 		}
 		r.end()
-		if overtook > 0 {
-			t.Errorf("%d streams overtook those that waited when they came", overtook)
-		}
-		if written != streams {
-			t.Errorf("%d streams were written, not %d", written, streams)
-		}
 	})
+}
+
+// slowKeeper keeps dead letters once the gate is open.
+type slowKeeper struct{ gate chan struct{} }
+
+func (k *slowKeeper) Keep(context.Context, []engine.DeadLetter) error {
+	<-k.gate
+	return nil
 }

@@ -14,15 +14,17 @@ import (
 	"unicode/utf8"
 )
 
-// leave keeps d for the end of the drain: it could not be stored in time.
+// leave keeps d, and what else its lane has, for the end of the drain: it could not
+// be stored in time.
 func (e *Engine) leave(d *delivery) {
 	e.leavingMu.Lock()
 	e.leaving = append(e.leaving, d)
 	e.leavingMu.Unlock()
+	e.delivering.Done()
 }
 
 // giveUp writes what the drain could not store to a file, and settles it with
-// ErrUndelivered. The lanes' goroutines have ended.
+// ErrUndelivered. No lane is delivering any more.
 func (e *Engine) giveUp() error {
 	if len(e.leaving) == 0 {
 		return nil

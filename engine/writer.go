@@ -12,8 +12,9 @@ import (
 )
 
 // A writer is a goroutine that calls Sink.Write with what its streams have ready,
-// many streams at a time. It never waits for a stream: after a failure it is the
-// lane's goroutine that waits, and the writer goes on with the others.
+// many streams at a time. It never waits for a stream: after a failure the lane gets
+// a goroutine that waits, and the writer goes on with the others. What became of a
+// group is told by a second goroutine, see settle.
 //
 // What has failed is kept from what has not: by turns the writer takes a group of
 // one and of the other. A group that fails for the second time is halved until those
@@ -33,18 +34,26 @@ type writer struct {
 	backlog atomic.Int64 // how many messages are ready and in no group yet
 	writing atomic.Bool  // it is in Sink.Write
 
-	mu       sync.Mutex    // guards the queues; a shard's lock may be taken within it
-	fresh    deliveryQueue // those that have not failed
-	retried  deliveryQueue // those that have, in company
-	suspects deliveryQueue // those that have, alone
-	wake     chan struct{} // somebody came to a queue
+	mu       sync.Mutex    // guards the queues; may be taken within a shard's lock
+	ready    laneLine      // those that have something ready, and nothing that has failed
+	retried  deliveryQueue // those that have failed in company
+	suspects deliveryQueue // those that have failed alone
+	flushes  laneLine      // those whose first message is a flush
+	left     bool          // the engine gave up on the sink: nothing comes to a queue
+	wake     chan struct{} // somebody came to one of the first three
+	flushed  chan struct{} // somebody came to flushes
+
+	written chan []*delivery // to settle, which has settled the last one then
 
 	// touching is held by the goroutine while it may touch deliveries, which is
 	// always but while it waits or is in Write. See enter.
 	touching sync.Mutex
 
 	// The rest belongs to the writer's goroutine.
+	fresh     []waiting // lanes that are ready, taken from the queue
+	spare     []waiting // what fresh is a part of, to be used again
 	group     []*delivery
+	other     []*delivery // the last group, which is being settled
 	spans     []span
 	batches   []Batch
 	places    []span    // where the batches' messages are
@@ -146,14 +155,31 @@ func (w *writer) enter() bool {
 	}
 }
 
-// expel waits until the goroutine touches no delivery. hung is closed, so it will
-// touch none again.
+// expel waits until the goroutine touches no delivery, and keeps those that it has
+// for the end of the drain. hung is closed, so it will touch none again.
 func (w *writer) expel() {
 	w.touching.Lock()
 	defer w.touching.Unlock()
+	w.mu.Lock()
+	w.left = true
+	w.mu.Unlock()
+	for w.refill() {
+		for _, f := range w.fresh {
+			w.engine.leave(w.engine.newDelivery(f.lane))
+		}
+		w.fresh = nil
+	}
+	for _, q := range []*deliveryQueue{&w.retried, &w.suspects} {
+		for d := q.pop(); d != nil; d = q.pop() {
+			w.engine.leave(d)
+		}
+	}
+	for _, d := range w.group {
+		w.engine.leave(d)
+	}
 }
 
-// deliver stores the group as far as that goes, and gives the deliveries back. It
+// deliver stores the group as far as that goes, and has it settled. It
 // returns false if the sink did not come back before the engine gave up on it; then
 // w.touching is not held any more.
 func (w *writer) deliver() bool {
@@ -193,8 +219,10 @@ func (w *writer) deliver() bool {
 		if d.failure != nil {
 			d.attempts++
 		}
-		d.done <- struct{}{}
 	}
+	group := w.group
+	w.group, w.other = w.other[:0], group
+	w.written <- group
 	return true
 }
 
