@@ -39,9 +39,17 @@ func (w *writer) settleGroup(group []*delivery) {
 	w.engine.room.give(room)
 }
 
+// mostFlushes is how many flushes are settled before it is the groups' turn: clients
+// that send nothing else could keep their line full for ever.
+const mostFlushes = 256
+
 // settleFlushes settles flushes that nothing stands before. They need no sink.
 func (w *writer) settleFlushes() {
-	for l := w.takeFlush(); l != nil; l = w.takeFlush() {
+	for range mostFlushes {
+		l := w.takeFlush()
+		if l == nil {
+			return
+		}
 		d := w.engine.newDelivery(l)
 		l.shard.mu.Lock()
 		d.fetch(1, 0)
@@ -50,6 +58,7 @@ func (w *writer) settleFlushes() {
 		w.engine.settle(d)
 		w.engine.next(d)
 	}
+	poke(w.flushed)
 }
 
 // mend is a lane's goroutine. It is made when the lane's messages could not be

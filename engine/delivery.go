@@ -61,7 +61,6 @@ func (d *delivery) fetch(count int, bytes int64) {
 		d.msgs = append(d.msgs, n.Message)
 		bytes -= int64(len(n.Data))
 	}
-	l.writer.backlog.Add(-int64(len(d.msgs)))
 }
 
 // bytes is the size of the messages' data.

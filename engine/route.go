@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 	"unicode/utf8"
 
@@ -168,32 +167,26 @@ func (e *Engine) relieve(extra int64) {
 // that will come, it does not, and returns a channel that is closed then.
 func (e *Engine) accept(id string, n *node, c int64) (<-chan struct{}, error) {
 	s, w := e.shardOf(id)
-	ready, wait, err := s.accept(id, w, n, c)
-	if ready && w.behind() {
-		runtime.Gosched()
-	}
-	return wait, err
+	return s.accept(id, w, n, c)
 }
 
-// accept is the part of it that needs the shard's lock. ready tells whether n made a
-// batch ready.
-func (s *shard) accept(id string, w *writer, n *node, c int64) (ready bool, wait <-chan struct{}, err error) {
+// accept is the part of it that needs the shard's lock.
+func (s *shard) accept(id string, w *writer, n *node, c int64) (<-chan struct{}, error) {
 	e := s.engine
 	o := e.opts.Load()
 	now := e.clock.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return false, nil, ErrClosed
+		return nil, ErrClosed
 	}
 	l := s.lanes[id]
 	if l != nil && c > 0 && (l.freed != nil || l.cost > 0 && l.cost+c > int64(o.MaxPending)/8) {
-		wait, err = s.share(l, o)
-		return false, wait, err
+		return s.share(l, o)
 	}
 	if l == nil && e.streams.Add(1) > int64(o.MaxStreams) && n.Kind == Report {
 		e.streams.Add(-1)
-		return false, nil, ErrTooManyStreams
+		return nil, ErrTooManyStreams
 	}
 	if n.Kind == Report && n.Seq == 0 {
 		seq, ok := e.numbers.next(s.lastSeq, now)
@@ -201,7 +194,7 @@ func (s *shard) accept(id string, w *writer, n *node, c int64) (ready bool, wait
 			if l == nil {
 				e.streams.Add(-1)
 			}
-			return false, e.numbers.wait(seq), nil
+			return e.numbers.wait(seq), nil
 		}
 		n.Seq, s.lastSeq = seq, seq
 	}
@@ -209,7 +202,7 @@ func (s *shard) accept(id string, w *writer, n *node, c int64) (ready bool, wait
 		l = s.make(id, w)
 	}
 	s.add(l, n, now, o)
-	return l.openCount == 0, nil, nil
+	return nil, nil
 }
 
 // share returns a channel that is closed once the stream has much less pending: it

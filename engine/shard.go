@@ -98,7 +98,6 @@ func (s *shard) close(l *lane, reason *uint64) {
 		l.openCount, l.openData, l.openCost = 0, 0, 0
 	}
 	l.remove()
-	l.writer.backlog.Add(int64(l.queued - l.ready))
 	l.ready = l.queued
 	if !l.delivering {
 		l.delivering = true

@@ -38,9 +38,7 @@ func (w *writer) store(spans []span) bool {
 			return true
 		}
 		w.touching.Unlock()
-		w.writing.Store(true)
 		results, err := w.engine.write(w.batches)
-		w.writing.Store(false)
 		if !w.enter() {
 			return false
 		}

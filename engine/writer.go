@@ -5,7 +5,6 @@ import (
 	"math/bits"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -31,9 +30,6 @@ type writer struct {
 
 	turns
 
-	backlog atomic.Int64 // how many messages are ready and in no group yet
-	writing atomic.Bool  // it is in Sink.Write
-
 	mu       sync.Mutex    // guards the queues; may be taken within a shard's lock
 	ready    laneLine      // those that have something ready, and nothing that has failed
 	retried  deliveryQueue // those that have failed in company
@@ -43,7 +39,7 @@ type writer struct {
 	wake     chan struct{} // somebody came to one of the first three
 	flushed  chan struct{} // somebody came to flushes
 
-	written chan []*delivery // to settle, which has settled the last one then
+	written chan []*delivery // to settle; without a buffer, so that the last one is settled then
 
 	// touching is held by the goroutine while it may touch deliveries, which is
 	// always but while it waits or is in Write. See enter.
@@ -84,14 +80,6 @@ const (
 
 // broken tells whether the sink is taken for broken.
 func (w *writer) broken() bool { return w.failures >= outageAfter }
-
-// behind tells whether there is enough for a group and more, and yet the writer is
-// not with the sink: it, or a lane, waits for a processor. Whoever makes a batch
-// ready then gives way. Otherwise many senders that always have something to read
-// keep the processors by turns, 10 ms each, and only fill the room meanwhile.
-func (w *writer) behind() bool {
-	return !w.writing.Load() && w.backlog.Load() > 2*int64(w.engine.opts.Load().GroupSize)
-}
 
 // run is the writer's goroutine.
 func (w *writer) run(stop <-chan struct{}) {
