@@ -30,7 +30,7 @@ func stages(quick bool) []stage {
 		{"./engine", "^BenchmarkSparse$", sparse},
 		{"./engine", "^TestMemoryOfALane$", ""},
 		{"./transport", "^BenchmarkMessageAndAck$/^1000-ids$", "1000000x"},
-		{"./transport", "^BenchmarkDecode$", "200000x"},
+		{"./transport", "^BenchmarkDecoder$", "200000x"},
 	}
 }
 

@@ -24,28 +24,29 @@ func (s *stream) wireID() wireID { return wireID{s.id, s.numeric} }
 
 // table is a connection's streams. Those without outstanding messages are in a
 // list, longest idle first; past max the first is forgotten. So memory is bounded by
-// max and by what may be pending, and by most alone where there is one. To forget a
-// stream drops its hold, without an end, and its gap.
+// max and by what may be pending, or by most where there is one. To forget a stream
+// drops its hold, without an end, and its gap.
 type table struct {
 	m     map[string]*stream
 	idle  stream // the list's head and tail
+	busy  int    // those that have messages outstanding
 	max   int
-	most  int // that may have outstanding messages; 0: any number
+	most  int // of busy; 0: any number
 	holds *Holds
 }
 
 func newTable(holds *Holds, most int) table {
-	t := table{max: maxStreams, most: most, holds: holds}
-	if most > 0 {
-		t.max = min(t.max, most)
-	}
-	return t
+	return table{max: maxStreams, most: most, holds: holds}
 }
 
-// full tells whether there is no place for a message of the stream id: all places
-// are taken by others that have messages outstanding.
+// full tells whether there is no place for a message of the stream id: as many
+// others as may have messages outstanding do.
 func (t *table) full(id string) bool {
-	return t.most > 0 && len(t.m) >= t.most && (t.idle.next == nil || t.idle.next == &t.idle) && t.m[id] == nil
+	if t.most == 0 || t.busy < t.most {
+		return false
+	}
+	s := t.m[id]
+	return s == nil || s.outstanding == 0
 }
 
 // pin finds or makes the stream id and counts one message as outstanding.
@@ -62,7 +63,9 @@ func (t *table) pin(id string) *stream {
 		s.prev.next, s.next.prev = s.next, s.prev
 		s.prev, s.next = nil, nil
 	}
-	s.outstanding++
+	if s.outstanding++; s.outstanding == 1 {
+		t.busy++
+	}
 	return s
 }
 
@@ -71,6 +74,7 @@ func (t *table) settle(s *stream, n int) {
 	if s.outstanding -= int32(n); s.outstanding > 0 {
 		return
 	}
+	t.busy--
 	if t.idle.next == nil {
 		t.idle.prev, t.idle.next = &t.idle, &t.idle
 	}

@@ -65,6 +65,20 @@ func (s *Source) distinct() hcl.Diagnostics {
 	return out
 }
 
+// oneLine is what those need to know who write a block as they would in other
+// languages.
+const oneLine = "\nA block with more than one setting, or with another block in it, takes a line for each brace and setting."
+
+// advice is what to do about mistakes in the syntax. What the library says of them is
+// not shown where it may quote a secret.
+var advice = map[string]string{
+	"Argument definition required":             oneLine,
+	"Invalid block definition":                 oneLine,
+	"Invalid single-argument block definition": oneLine,
+	"Missing newline after argument":           oneLine,
+	"Missing newline after block definition":   oneLine,
+}
+
 func (s *Source) render(out *strings.Builder, d *hcl.Diagnostic) {
 	at, detail := *d.Subject, d.Detail
 	switch {
@@ -76,7 +90,7 @@ func (s *Source) render(out *strings.Builder, d *hcl.Diagnostic) {
 		fmt.Fprintf(out, "%s:%d:%d: %s\n", at.Filename, at.Start.Line, at.Start.Column, d.Summary)
 		whole := s.snippet(out, at)
 		if !whole && !s.parsed {
-			detail = "The line is not shown in full, since it may hold a secret."
+			detail = "The line is not shown in full, since it may hold a secret." + advice[d.Summary]
 		}
 	}
 	if detail != "" {
