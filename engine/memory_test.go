@@ -59,7 +59,7 @@ func TestMemoryOfALane(t *testing.T) {
 		t.Errorf("%d goroutines", n)
 	}
 	per = (memory()-collecting)/delivering - (per + data) // two messages now
-	t.Logf("delivering: %d B more", max(0, per)) // it has no goroutine until something fails
+	t.Logf("delivering: %d B more", max(0, per))          // it has no goroutine until something fails
 	if per > 3584 {
 		t.Errorf("a delivering lane takes %d B more", per)
 	}
