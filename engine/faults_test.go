@@ -256,8 +256,8 @@ func TestRefusedEndAndFlushBetween(t *testing.T) {
 				t.Errorf("%v %s: %v", o.Kind, o.Data, o.err)
 			}
 		}
-		if s.ended["a"] != engine.EndOp || len(s.stored("a")) != 3 {
-			t.Errorf("ended %q, stored %v", s.ended["a"], s.stored("a"))
+		if s.endOf("a") != engine.EndOp || len(s.stored("a")) != 3 {
+			t.Errorf("ended %q, stored %v", s.endOf("a"), s.stored("a"))
 		}
 	})
 }
@@ -314,7 +314,7 @@ func TestRefusalsInARowBlock(t *testing.T) {
 		// It takes the end of a stream, which is no message.
 		r.route(engine.Message{Kind: engine.Disconnect, ID: "elsewhere"})
 		time.Sleep(time.Hour)
-		if s.ended["elsewhere"] == "" {
+		if s.endOf("elsewhere") == "" {
 			t.Error("the end of a stream waits for the messages of others")
 		}
 		if st := r.Stats(); st.Refused > 99 {
@@ -562,13 +562,13 @@ func TestDoneComesAfterItsReports(t *testing.T) {
 		}
 		r.route(engine.Message{Kind: engine.Done, ID: "a"})
 		synctest.Wait()
-		if s.ended["a"] != engine.EndOp {
+		if s.endOf("a") != engine.EndOp {
 			t.Error("not done at once")
 		}
 		r.send("a", "again") // opens it again
 		r.route(engine.Message{Kind: engine.Flush, ID: "a"})
 		synctest.Wait()
-		if s.ended["a"] != "" {
+		if s.endOf("a") != "" {
 			t.Error("still done")
 		}
 		r.route(engine.Message{Kind: engine.Disconnect, ID: "a"})
@@ -576,8 +576,8 @@ func TestDoneComesAfterItsReports(t *testing.T) {
 		s.fault = nil
 		s.mu.Unlock()
 		r.end()
-		if s.ended["a"] != engine.EndDisconnect {
-			t.Errorf("ended by %q", s.ended["a"])
+		if s.endOf("a") != engine.EndDisconnect {
+			t.Errorf("ended by %q", s.endOf("a"))
 		}
 	})
 }

@@ -152,6 +152,13 @@ func (s *store) Close() error {
 	return nil
 }
 
+// endOf tells how the stream ended; "" while it has not.
+func (s *store) endOf(id string) engine.EndReason {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended[id]
+}
+
 // stored gives the data of a stream's rows.
 func (s *store) stored(id string) []string {
 	s.mu.Lock()

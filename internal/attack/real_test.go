@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,12 +45,12 @@ await fetch("/said", { method: "POST", body: JSON.stringify(said) })
 </script>`
 
 // host is a site with the page, and gives what the page says.
-func host(t *testing.T, html *string) (url string, said chan map[string]string) {
+func host(t *testing.T, html *atomic.Value) (url string, said chan map[string]string) {
 	said = make(chan map[string]string, 1)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Type", "text/html")
-		_, _ = io.WriteString(rw, *html)
+		_, _ = io.WriteString(rw, html.Load().(string))
 	})
 	mux.HandleFunc("POST /said", func(_ http.ResponseWriter, r *http.Request) {
 		var m map[string]string
@@ -90,7 +91,7 @@ func browse(t *testing.T, url string) {
 // X12 and X13, in a real browser: a page of an origin that is allowed connects with
 // a token as a subprotocol, and in no other way; one of another origin in none.
 func TestBrowser(t *testing.T) {
-	var good, evil string
+	var good, evil atomic.Value // of string
 	goodURL, goodSaid := host(t, &good)
 	evilURL, evilSaid := host(t, &evil)
 	x := startAs(t, plan{
@@ -114,8 +115,9 @@ transport "http" {
   }
 }`, goodURL, goodToken, goodURL, goodToken),
 	})
-	evil = fmt.Sprintf(page, goodToken, wrongToken, x.url("ws"), x.url("http"))
-	good = evil + fmt.Sprintf("<iframe src=%q></iframe>", evilURL)
+	html := fmt.Sprintf(page, goodToken, wrongToken, x.url("ws"), x.url("http"))
+	evil.Store(html)
+	good.Store(html + fmt.Sprintf("<iframe src=%q></iframe>", evilURL))
 	browse(t, goodURL)
 	for _, c := range []struct {
 		name string
