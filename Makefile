@@ -22,7 +22,7 @@ long: needs seedbugs ## run what takes hours: long tests, each fuzz test for FUZ
 	GO=$(GO) tools/fuzz.sh $(FUZZTIME)
 	$(GO) test -race -shuffle=on -count=$(COUNT) -timeout=0 ./...
 
-bench: needs ## measure everything (15 minutes), and write it into docs/performance.md
+bench: needs ## measure everything (9 minutes), and write it into docs/performance.md
 	$(GO) run ./bench --json docs/performance.json --markdown docs/performance.md --svg docs/performance.svg
 
 bench-quick: needs ## measure less, less exactly (2 minutes), and only print it
