@@ -38,9 +38,9 @@ func (q *laneLine) pop() *lane {
 // were taken before it, and for those that are taken with it.
 const sortedFrom = 4096
 
-// waiting is a lane that was taken from the line. key are eight bytes of its id, behind
-// those that all ids taken with it begin with: so most comparisons touch no lane,
-// which would cost a cache miss each.
+// waiting is a lane that was taken from the line. key are eight bytes of its id,
+// behind those that all ids taken with it begin with: so most comparisons touch no
+// lane, which would cost a cache miss each.
 type waiting struct {
 	key  uint64
 	lane *lane
@@ -71,17 +71,16 @@ func (w *writer) refill() bool {
 }
 
 // takeFresh removes the first of w.fresh, or the last.
-func (w *writer) takeFresh(last bool) {
-	i := 0
+func (w *writer) takeFresh(last bool) *lane {
+	i, left := 0, w.fresh[1:]
 	if last {
 		i = len(w.fresh) - 1
+		left = w.fresh[:i]
 	}
+	l := w.fresh[i].lane
 	w.fresh[i] = waiting{} // its place is used again later
-	if last {
-		w.fresh = w.fresh[:i]
-	} else {
-		w.fresh = w.fresh[1:]
-	}
+	w.fresh = left
+	return l
 }
 
 func sortByID(lanes []waiting) {

@@ -165,12 +165,7 @@ func (w *writer) probe(count int, bytes int64) {
 	case w.extra, !fresh && !retried:
 		w.rejoinLeast(&w.suspects, last)
 	case fresh:
-		i := 0
-		if last {
-			i = len(w.fresh) - 1
-		}
-		w.fetch(w.fresh[i].lane, count, bytes)
-		w.takeFresh(last)
+		w.fetch(w.takeFresh(last), count, bytes) // the first of a group always fits
 	default:
 		w.rejoinLeast(&w.retried, last)
 	}

@@ -17,9 +17,10 @@ import (
 //
 // What has failed is kept from what has not: by turns the writer takes a group of
 // one and of the other. A group that fails for the second time is halved until those
-// stand alone that fail. These are suspects from then on: they are tried one at a time, and for a
-// fifth of the writer's time at most, so that streams that cannot be stored take
-// neither company nor much time from the others, even if each try takes long.
+// stand alone that fail. These are suspects from then on: they are tried one at a
+// time, and for a fifth of the writer's time at most, so that streams that cannot be
+// stored take neither company nor much time from the others, even if each try takes
+// long.
 //
 // After outageAfter failures with nothing stored in between the writer takes the
 // sink for broken. Then it tries one message at a time, of those streams first that
@@ -167,9 +168,9 @@ func (w *writer) expel() {
 	}
 }
 
-// deliver stores the group as far as that goes, and has it settled. It
-// returns false if the sink did not come back before the engine gave up on it; then
-// w.touching is not held any more.
+// deliver stores the group as far as that goes, and has it settled. It returns false
+// if the sink did not come back before the engine gave up on it; then w.touching is
+// not held any more.
 func (w *writer) deliver() bool {
 	slices.SortFunc(w.group, func(a, b *delivery) int { return cmp.Compare(a.lane.id, b.lane.id) })
 	w.spans = w.spans[:0]

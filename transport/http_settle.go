@@ -1,8 +1,6 @@
 package transport
 
 import (
-	"errors"
-
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/internal/seedbug"
 )
@@ -109,19 +107,6 @@ func (p *post) note(m *engine.Message, r engine.Result, err error) {
 			retry: p.name != "" && seq != 0, id: id, seq: seq, index: at.index,
 		}, at)
 	}
-}
-
-// refused is the error answer for what a sink refused for good, without the message.
-func refused(err error) failure {
-	f := failure{code: codeRejected}
-	if errors.Is(err, engine.ErrConflict) {
-		f.code = codeConflict
-	}
-	if r, ok := errors.AsType[*engine.RejectError](err); ok {
-		err = r.Err // its place in a batch means nothing to a client
-	}
-	f.text = err.Error()
-	return f
 }
 
 // seq is the number that the client gave.

@@ -133,14 +133,21 @@ func (c *conn) rejected(s *stream, m *engine.Message, err error) {
 	if m.Kind != engine.Report {
 		c.controls--
 	}
-	code := codeRejected
+	f := refused(err)
+	c.reject(s, m, f.code, f.text)
+}
+
+// refused is the error answer for what a sink refused for good, without the message.
+func refused(err error) failure {
+	f := failure{code: codeRejected}
 	if errors.Is(err, engine.ErrConflict) {
-		code = codeConflict
+		f.code = codeConflict
 	}
 	if r, ok := errors.AsType[*engine.RejectError](err); ok {
 		err = r.Err // its place in a batch means nothing to a client
 	}
-	c.reject(s, m, code, err.Error())
+	f.text = err.Error()
+	return f
 }
 
 // reject queues an error answer. It needs the lock.

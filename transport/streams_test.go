@@ -15,6 +15,35 @@ import (
 	"github.com/ingestd/ingestd/engine"
 )
 
+// How many streams may have messages outstanding says nothing of how many idle ones
+// are remembered: the gap of one outlives others that come and go.
+func TestTableIsFull(t *testing.T) {
+	tab := newTable(nil, 2)
+	a, b := tab.pin("a"), tab.pin("b")
+	for id, want := range map[string]bool{"a": false, "b": false, "c": true} {
+		if got := tab.full(id); got != want {
+			t.Errorf("full for %q: %v", id, got)
+		}
+	}
+	a.gap = 5
+	tab.settle(a, 1)
+	if tab.full("c") {
+		t.Error("full for c, with one outstanding")
+	}
+	c := tab.pin("c")
+	if !tab.full("a") {
+		t.Error("not full for an idle stream")
+	}
+	tab.settle(b, 1)
+	tab.settle(c, 1)
+	for i := range 10 {
+		tab.settle(tab.pin(strconv.Itoa(i)), 1)
+	}
+	if tab.m["a"] != a || a.gap != 5 {
+		t.Error("the gap is forgotten")
+	}
+}
+
 func TestTable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		holds := NewHolds()
