@@ -246,6 +246,10 @@ func latency(r *Report) (float64, string, bool) {
 		return 0, "", false
 	}
 	p99, write := row.Median(P99), row.Median(WriteP99)
-	return over, fmt.Sprintf("%+.0f ms, the median of the rounds (of all: %.0f ms, 50 + 3 × %.1f = %.0f), at %s a second",
-		over, p99, write, 50+3*write, number(row.Median(Rate), 0)), true
+	side := "above"
+	if over < 0 {
+		side = "below"
+	}
+	return over, fmt.Sprintf("%.0f ms %s it in the median round (%.0f ms; 50 + 3 × %.1f = %.0f), at %s a second",
+		math.Abs(over), side, p99, write, 50+3*write, number(row.Median(Rate), 0)), true
 }
