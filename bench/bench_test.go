@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ingestd/ingestd/bench/lab"
 	"github.com/ingestd/ingestd/bench/limit"
 	"github.com/ingestd/ingestd/bench/load"
 	"github.com/ingestd/ingestd/bench/report"
@@ -87,11 +88,11 @@ func TestBench(t *testing.T) {
 // MariaDB's part in the cost is measured, and its rows are counted.
 func TestBenchMariaDB(t *testing.T) {
 	needLinux(t)
-	e, err := newEnvironment()
+	e, err := lab.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.close()
+	defer e.Close()
 	l := with(numbered)
 	l.Count = 1280
 	for name, s := range map[string]subject{
@@ -119,7 +120,7 @@ func TestBenchMariaDB(t *testing.T) {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
-	if m := e.machine(t.Context()); !strings.Contains(m.MariaDB, "MariaDB") {
+	if m := e.Machine(t.Context()); !strings.Contains(m.MariaDB, "MariaDB") {
 		t.Errorf("the server is %q", m.MariaDB)
 	}
 }
@@ -127,11 +128,11 @@ func TestBenchMariaDB(t *testing.T) {
 // A load that does not arrive is no measurement.
 func TestLossIsAnError(t *testing.T) {
 	needLinux(t)
-	e, err := newEnvironment()
+	e, err := lab.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.close()
+	defer e.Close()
 	l := standard()
 	l.Count = 64
 	// Each message is larger than the server takes.

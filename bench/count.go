@@ -55,14 +55,3 @@ func count(ctx context.Context, driver, dsn string, check bool) (n int64, err er
 	}
 	return n, rows.Err()
 }
-
-// sqliteVersion is that of the library.
-func sqliteVersion(ctx context.Context) (version string) {
-	db, err := sql.Open("sqlite", ":memory:")
-	if err != nil {
-		return ""
-	}
-	defer func() { _ = db.Close() }()
-	_ = db.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version)
-	return version
-}

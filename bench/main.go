@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/ingestd/ingestd/bench/lab"
 	"github.com/ingestd/ingestd/bench/report"
 )
 
@@ -79,11 +80,11 @@ func bench(ctx context.Context, args []string, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	env, err := newEnvironment()
+	env, err := lab.New()
 	if err != nil {
 		return err
 	}
-	defer env.close()
+	defer env.Close()
 	r := &runner{
 		env: env, log: log, rounds: o.rounds, quick: o.quick, most: o.most,
 		length: time.Duration(o.seconds * float64(time.Second)),
@@ -106,7 +107,7 @@ func bench(ctx context.Context, args []string, out, log io.Writer) error {
 			return err
 		}
 	}
-	result.Machine = env.machine(ctx)
+	result.Machine = env.Machine(ctx)
 	result.Judge()
 	return errors.Join(result.Table(out), o.write(&result))
 }

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+
+	"github.com/ingestd/ingestd/bench/lab"
 )
 
 // A part is a process of its own that plays one part in a case: this program,
@@ -37,7 +39,7 @@ func startPart(ctx context.Context, name string, config, ready any) (*part, erro
 		return nil, err
 	}
 	p := &part{name: name, cmd: exec.CommandContext(ctx, self, name, string(text)), log: &tail{}}
-	p.cmd.SysProcAttr = diesWithUs()
+	p.cmd.SysProcAttr = lab.DieWithUs()
 	p.cmd.Stderr = p.log
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err

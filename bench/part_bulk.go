@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ingestd/ingestd/bench/lab"
 	"github.com/ingestd/ingestd/bench/limit"
 	"github.com/ingestd/ingestd/bench/load"
 	"github.com/ingestd/ingestd/bench/report"
@@ -59,8 +60,8 @@ func playBulk(config []byte, in *bufio.Reader, out io.Writer) error {
 // bulk is the bare bulk insert.
 type bulk struct{ limit.Bulk }
 
-func (b bulk) run(ctx context.Context, e *environment, l load.Config, _ bool) (s report.Sample, err error) {
-	dir, remove, err := e.newDir()
+func (b bulk) run(ctx context.Context, e *lab.Lab, l load.Config, _ bool) (s report.Sample, err error) {
+	dir, remove, err := e.NewDir()
 	if err != nil {
 		return s, err
 	}
@@ -74,12 +75,12 @@ func (b bulk) run(ctx context.Context, e *environment, l load.Config, _ bool) (s
 		c.Path = filepath.Join(dir, "ingest.db")
 		count = func(ctx context.Context) (int64, error) { return countSQLite(ctx, c.Path, false) }
 	case "mysql":
-		dsn, drop, err := e.newDatabase(ctx)
+		dsn, drop, err := e.NewDatabase(ctx)
 		if err != nil {
 			return s, err
 		}
 		defer drop()
-		c.DSN, database = dsn, e.databasePid()
+		c.DSN, database = dsn, e.DatabasePid()
 		count = func(ctx context.Context) (int64, error) { return countMySQL(ctx, dsn, false) }
 	}
 	p, err := startPart(ctx, "part-bulk", c, &nothing{})
@@ -97,7 +98,7 @@ func (b bulk) run(ctx context.Context, e *environment, l load.Config, _ bool) (s
 		after, err = cpuTimes(pids)
 	}
 	if err == nil {
-		s.Peak, err = peakMemory(p.pid())
+		s.Peak, err = lab.PeakMemory(p.pid())
 	}
 	if err != nil {
 		p.kill()

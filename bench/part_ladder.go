@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/ingestd/ingestd/bench/lab"
 	"github.com/ingestd/ingestd/bench/ladder"
 	"github.com/ingestd/ingestd/bench/load"
 	"github.com/ingestd/ingestd/bench/report"
@@ -45,8 +46,8 @@ func playLadder(config []byte, in *bufio.Reader, out io.Writer) error {
 // shows, and no error.
 type rung struct{ design string }
 
-func (r rung) run(ctx context.Context, e *environment, l load.Config, _ bool) (s report.Sample, err error) {
-	dsn, drop, err := e.newDatabase(ctx)
+func (r rung) run(ctx context.Context, e *lab.Lab, l load.Config, _ bool) (s report.Sample, err error) {
+	dsn, drop, err := e.NewDatabase(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -67,7 +68,7 @@ func (r rung) run(ctx context.Context, e *environment, l load.Config, _ bool) (s
 	}
 	defer client.kill()
 
-	pids := []int{p.pid(), client.pid(), e.databasePid()}
+	pids := []int{p.pid(), client.pid(), e.DatabasePid()}
 	before, err := cpuTimes(pids)
 	if err != nil {
 		return s, err
@@ -99,7 +100,7 @@ func (r rung) run(ctx context.Context, e *environment, l load.Config, _ bool) (s
 		if err := <-sent; err != nil {
 			return s, err
 		}
-		if s.Peak, err = peakMemory(p.pid()); err != nil {
+		if s.Peak, err = lab.PeakMemory(p.pid()); err != nil {
 			return s, err
 		}
 	}
@@ -129,6 +130,6 @@ func (r rung) cpuAfter(pids []int, before []time.Duration, died bool) ([]time.Du
 	}
 	after := append([]time.Duration(nil), before...)
 	var err error
-	after[2], err = cpuTime(pids[2])
+	after[2], err = lab.CPUTime(pids[2])
 	return after, err
 }

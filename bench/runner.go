@@ -7,13 +7,14 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/ingestd/ingestd/bench/lab"
 	"github.com/ingestd/ingestd/bench/load"
 	"github.com/ingestd/ingestd/bench/report"
 )
 
 // runner runs blocks of cases.
 type runner struct {
-	env    *environment
+	env    *lab.Lab
 	log    io.Writer
 	rounds int
 	length time.Duration // about how long a run takes
@@ -96,7 +97,7 @@ func (r *runner) once(ctx context.Context, b block, c testCase, l load.Config, c
 		l.Count = min(l.Count, r.most)
 	}
 	if !check && r.most == 0 { // what has few messages measures nothing
-		if err := r.env.settle(ctx); err != nil {
+		if err := r.env.Settle(ctx); err != nil {
 			return report.Sample{}, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ingestd/ingestd/bench/lab"
 	"github.com/ingestd/ingestd/bench/load"
 	"github.com/ingestd/ingestd/bench/report"
 	"github.com/ingestd/ingestd/internal/child"
@@ -18,7 +19,7 @@ type subject interface {
 	// run lets it take a load, and gives what that cost. It fails unless every
 	// message has arrived where the subject promises to bring it; with check, that
 	// includes their content and their order.
-	run(ctx context.Context, e *environment, l load.Config, check bool) (report.Sample, error)
+	run(ctx context.Context, e *lab.Lab, l load.Config, check bool) (report.Sample, error)
 }
 
 // meter measures one load on one server.
@@ -55,7 +56,7 @@ func (m meter) run(ctx context.Context, l load.Config) (s report.Sample, err err
 	s.Messages, s.Elapsed = result.Sent, result.Elapsed
 	s.Daemon, s.Client, s.Database = after[0]-before[0], after[1]-before[1], after[2]-before[2]
 	s.Offered = l.Rate
-	if s.Peak, err = peakMemory(m.pid); err != nil {
+	if s.Peak, err = lab.PeakMemory(m.pid); err != nil {
 		return s, err
 	}
 	ended = true
@@ -66,10 +67,7 @@ func (m meter) run(ctx context.Context, l load.Config) (s report.Sample, err err
 func cpuTimes(pids []int) (times []time.Duration, err error) {
 	times = make([]time.Duration, len(pids))
 	for i, pid := range pids {
-		if pid == 0 {
-			continue
-		}
-		if times[i], err = cpuTime(pid); err != nil {
+		if times[i], err = lab.CPUTime(pid); err != nil {
 			return nil, err
 		}
 	}
@@ -79,7 +77,7 @@ func cpuTimes(pids []int) (times []time.Duration, err error) {
 // reader is the bare read loop.
 type reader struct{ decode bool }
 
-func (r reader) run(ctx context.Context, _ *environment, l load.Config, _ bool) (s report.Sample, err error) {
+func (r reader) run(ctx context.Context, _ *lab.Lab, l load.Config, _ bool) (s report.Sample, err error) {
 	var at listening
 	p, err := startPart(ctx, "part-read", readerConfig{r.decode}, &at)
 	if err != nil {
@@ -114,8 +112,8 @@ type ours struct {
 // patience is how long a daemon may take to start, and to end.
 const patience = time.Minute
 
-func (o ours) run(ctx context.Context, e *environment, l load.Config, check bool) (s report.Sample, err error) {
-	dir, remove, err := e.newDir()
+func (o ours) run(ctx context.Context, e *lab.Lab, l load.Config, check bool) (s report.Sample, err error) {
+	dir, remove, err := e.NewDir()
 	if err != nil {
 		return s, err
 	}
@@ -134,13 +132,13 @@ func (o ours) run(ctx context.Context, e *environment, l load.Config, check bool
 		args = append(args, "--set=sink."+sink+".path="+path)
 		count = func(ctx context.Context, check bool) (int64, error) { return countSQLite(ctx, path, check) }
 	case "mysql":
-		dsn, drop, err := e.newDatabase(ctx)
+		dsn, drop, err := e.NewDatabase(ctx)
 		if err != nil {
 			return s, err
 		}
 		defer drop()
 		args = append(args, "--set=sink."+sink+".dsn="+dsn)
-		m.database = e.databasePid()
+		m.database = e.DatabasePid()
 		count = func(ctx context.Context, check bool) (int64, error) { return countMySQL(ctx, dsn, check) }
 	}
 	for _, set := range o.set {

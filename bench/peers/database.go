@@ -51,14 +51,11 @@ func (e *environment) newPlace(ctx context.Context, d *database, dir string) (*p
 	p := &place{database: d, drop: func() {}}
 	dsn := ""
 	if d == &mariadb {
-		if err := e.startServer(ctx); err != nil {
-			return nil, err
-		}
 		var err error
-		if p.address, p.drop, err = e.newDatabase(ctx); err != nil {
+		if p.address, p.drop, err = e.NewDatabase(ctx); err != nil {
 			return nil, err
 		}
-		dsn, p.pid = p.address, e.server.Pid()
+		dsn, p.pid = p.address, e.DatabasePid()
 	} else {
 		p.address = filepath.Join(dir, "ingest.db")
 		dsn = (&url.URL{Scheme: "file", Path: p.address, RawQuery: "_pragma=busy_timeout(10000)"}).String()

@@ -71,7 +71,7 @@ func peers(ctx context.Context, args []string, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer env.close()
+	defer env.Close()
 	var rows []*row
 	for _, c := range cases {
 		if only.MatchString(c.name) {
@@ -81,7 +81,7 @@ func peers(ctx context.Context, args []string, out, log io.Writer) error {
 	if err := measure(ctx, env, rows, o, log); err != nil {
 		return err
 	}
-	text := head(env.machine(ctx), o) + tables(rows)
+	text := head(env.describe(env.Machine(ctx)), o) + tables(rows)
 	if _, err := io.WriteString(out, text); err != nil || o.markdown == "" {
 		return err
 	}

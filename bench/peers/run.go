@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ingestd/ingestd/bench/lab"
 	"github.com/ingestd/ingestd/bench/load"
 	"github.com/ingestd/ingestd/internal/child"
 )
@@ -44,7 +45,7 @@ const runTimeout = 3 * time.Minute
 func (e *environment) run(ctx context.Context, c testCase, count int) (s sample, err error) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
-	dir, remove, err := e.newDir()
+	dir, remove, err := e.NewDir()
 	if err != nil {
 		return s, err
 	}
@@ -63,7 +64,7 @@ func (e *environment) run(ctx context.Context, c testCase, count int) (s sample,
 		return s, err
 	}
 	defer d.Kill()
-	if err := e.settle(ctx); err != nil {
+	if err := e.Settle(ctx); err != nil {
 		return s, err
 	}
 	l := load.Config{
@@ -93,8 +94,8 @@ func loaded(ctx context.Context, d *child.Daemon, p *place, l load.Config) (s sa
 		return s, err
 	}
 	defer client.Close()
-	daemon, err1 := cpuTime(d.Pid())
-	database, err2 := cpuTime(p.pid)
+	daemon, err1 := lab.CPUTime(d.Pid())
+	database, err2 := lab.CPUTime(p.pid)
 	if err := errors.Join(err1, err2); err != nil {
 		return s, err
 	}
@@ -107,11 +108,11 @@ func loaded(ctx context.Context, d *child.Daemon, p *place, l load.Config) (s sa
 		return s, err
 	}
 	s.messages, s.elapsed = result.Sent, time.Since(begun)
-	s.daemon, err1 = cpuTime(d.Pid())
-	s.database, err2 = cpuTime(p.pid)
+	s.daemon, err1 = lab.CPUTime(d.Pid())
+	s.database, err2 = lab.CPUTime(p.pid)
 	s.daemon, s.database = s.daemon-daemon, s.database-database
 	var err3 error
-	s.peak, err3 = peakMemory(d.Pid())
+	s.peak, err3 = lab.PeakMemory(d.Pid())
 	return s, errors.Join(err1, err2, err3)
 }
 
