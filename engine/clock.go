@@ -12,11 +12,13 @@ type clock struct {
 	start time.Time    // the instants of lanes are nanoseconds after it
 	due   atomic.Int64 // when the goroutine wakes next; math.MaxInt64 while it looks
 	poke  chan struct{}
+	asked chan struct{} // the goroutine receives from it to show that it comes round
 }
 
 func (c *clock) init() {
 	c.start = time.Now()
 	c.poke = make(chan struct{}, 1)
+	c.asked = make(chan struct{})
 	c.due.Store(math.MaxInt64)
 }
 
@@ -49,6 +51,8 @@ func (e *Engine) tick(stop <-chan struct{}) {
 		select {
 		case <-timer.C:
 		case <-e.clock.poke:
+		case <-e.clock.asked:
+			continue
 		case <-stop:
 			return
 		}

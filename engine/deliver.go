@@ -17,6 +17,7 @@ func (w *writer) settle(stop <-chan struct{}) {
 			w.settleGroup(group)
 		case <-w.flushed:
 			w.settleFlushes()
+		case <-w.asked:
 		case <-stop:
 			return
 		}

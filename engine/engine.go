@@ -45,6 +45,7 @@ type Engine struct {
 	closing    chan struct{}  // closed when the drain begins
 	abandoned  chan struct{}  // closed when the drain has no time left
 	hung       chan struct{}  // closed when the sink does not come back even then
+	ended      chan struct{}  // closed when all is settled: clock and settlers end
 	delivering sync.WaitGroup // lanes that are not idle or collecting, and lanes' goroutines
 	writing    context.Context
 	stopWrites context.CancelFunc
@@ -76,6 +77,7 @@ func New(sink Sink, o Options) (*Engine, error) {
 		closing:   make(chan struct{}),
 		abandoned: make(chan struct{}),
 		hung:      make(chan struct{}),
+		ended:     make(chan struct{}),
 	}
 	e.clock.init()
 	if e.log == nil {
@@ -92,6 +94,7 @@ func New(sink Sink, o Options) (*Engine, error) {
 	for range o.Writers {
 		e.writers = append(e.writers, &writer{
 			engine: e, wake: make(chan struct{}, 1), flushed: make(chan struct{}, 1), written: make(chan []*delivery),
+			asked: make(chan struct{}),
 		})
 	}
 	e.opts.Store(&o)
@@ -113,7 +116,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.writing, e.stopWrites = context.WithCancel(context.Background())
 	defer e.stopWrites()
 	var helpers, writers sync.WaitGroup
-	stop, stopWriters := make(chan struct{}), make(chan struct{})
+	stop, stopWriters := e.ended, make(chan struct{})
 	helpers.Go(func() { e.tick(stop) })
 	helpers.Go(func() { e.numbers.keepReserving(&e.clock, e.log, stop) })
 	for _, w := range e.writers {

@@ -41,6 +41,7 @@ type writer struct {
 	flushed  chan struct{} // somebody came to flushes
 
 	written chan []*delivery // to settle; without a buffer, so that the last one is settled then
+	asked   chan struct{}    // the settler receives from it to show that it comes round
 
 	// touching is held by the goroutine while it may touch deliveries, which is
 	// always but while it waits or is in Write. See enter.
