@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/ingestd/ingestd/deadletters"
 )
 
 // Error is an answer that is not 2xx.
@@ -70,24 +72,23 @@ func (c *Client) Stream(ctx context.Context, id string, messages int) (*Stream, 
 	return get[Stream](ctx, c, "stream", optional(url.Values{"id": {id}}, "messages", messages))
 }
 
-// DeadLetters asks for the letters that f selects, of a number greater than after;
-// limit 0: as many as the server thinks fit.
-func (c *Client) DeadLetters(ctx context.Context, f LetterFilter, after int64, limit int) (*DeadLetters, error) {
-	q := url.Values{}
-	for name, value := range map[string]string{"id": f.ID, "client": f.Client, "code": f.Code, "sink": f.Sink} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	if after > 0 {
-		q.Set("after", strconv.FormatInt(after, 10))
-	}
-	return get[DeadLetters](ctx, c, "dead-letters", optional(q, "limit", limit))
+// DeadLetters asks for a page of letters.
+func (c *Client) DeadLetters(ctx context.Context, p LetterPage) (*DeadLetters, error) {
+	return get[DeadLetters](ctx, c, "dead-letters", p.query())
 }
 
 // DeadLetter asks for one letter, with its data.
-func (c *Client) DeadLetter(ctx context.Context, number int64) (*Letter, error) {
-	return get[Letter](ctx, c, "dead-letters/"+strconv.FormatInt(number, 10), nil)
+func (c *Client) DeadLetter(ctx context.Context, number int64) (deadletters.Letter, error) {
+	text, err := get[json.RawMessage](ctx, c, "dead-letters/"+strconv.FormatInt(number, 10), nil)
+	if err != nil {
+		return deadletters.Letter{}, err
+	}
+	return ParseLetter(*text)
+}
+
+// ReplayOutcome asks what has become of the letters of a replay.
+func (c *Client) ReplayOutcome(ctx context.Context, request int64) (*ReplayOutcome, error) {
+	return get[ReplayOutcome](ctx, c, "dead-letters/replays/"+strconv.FormatInt(request, 10), nil)
 }
 
 // Replay asks for letters to be sent again, which takes its time.
@@ -142,7 +143,7 @@ func ask[T any](ctx context.Context, c *Client, method, path string, query url.V
 	}
 	defer func() { _ = answer.Close() }()
 	t := new(T)
-	if err := json.NewDecoder(answer).Decode(t); err != nil {
+	if err := json.NewDecoder(io.LimitReader(answer, mostAnswer)).Decode(t); err != nil {
 		return nil, fmt.Errorf("read the answer of %s: %w", c.base, err)
 	}
 	return t, nil
@@ -185,8 +186,12 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	return resp.Body, nil
 }
 
-// mostError bounds what is read of an answer that is an error.
-const mostError = 1 << 20
+// mostAnswer and mostError bound what is read of an answer. A dead letter may have
+// 64 MiB, a third more in base64.
+const (
+	mostAnswer = 128 << 20
+	mostError  = 1 << 20
+)
 
 func errorOf(resp *http.Response) error {
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, mostError))
