@@ -122,8 +122,9 @@ type enemy struct {
 	once    sync.Once
 }
 
-// attack starts an attacker, which ends with the test. In the long form it is nice:
-// it stands for other machines, which take no processor from the daemon.
+// attack starts an attacker, which ends with the test. In the long form it runs only
+// where a processor is idle: it stands for other machines, which take none from the
+// daemon.
 func attack(t *testing.T, o order) *enemy {
 	t.Helper()
 	text, err := json.Marshal(o)
@@ -132,7 +133,7 @@ func attack(t *testing.T, o order) *enemy {
 	}
 	e := &enemy{t: t, order: o, cmd: exec.Command(os.Args[0]), reports: make(chan report, 1000), ended: make(chan error, 1)}
 	if long.On() {
-		e.cmd = exec.Command("nice", "-n", "19", os.Args[0])
+		e.cmd = exec.Command("chrt", "--idle", "0", os.Args[0])
 	}
 	e.cmd.Env = append(os.Environ(), orderVariable+"="+string(text))
 	var complaints strings.Builder

@@ -127,16 +127,17 @@ transport "websocket" "edge" {
     key  = %q
   }
 }`, ca.path("server.pem"), ca.path("server.key"))})
-	slow := attack(t, order{Attack: "slowloris", Address: x.address("ws"), N: n})
-	stalled := attack(t, order{Attack: "stall", Address: x.address("wss"), N: n / 5})
-	slow.says("begun")
-	stalled.says("begun")
-	x.wave()
-	for _, e := range []*enemy{slow, stalled} {
-		r := e.says("closed")
-		t.Logf("FIGURE X3: %s: %d sockets, the last is closed after %d ms", e.order.Attack, r.Counts["connections"], r.Counts["milliseconds"])
-		e.end()
+	for range x.rounds() {
+		slow := attack(t, order{Attack: "slowloris", Address: x.address("ws"), N: n})
+		stalled := attack(t, order{Attack: "stall", Address: x.address("wss"), N: n / 5})
+		slow.says("begun")
+		stalled.says("begun")
+		x.wave()
+		for _, e := range []*enemy{slow, stalled} {
+			r := e.says("closed")
+			t.Logf("FIGURE X3: %s: %d sockets, the last is closed after %d ms", e.order.Attack, r.Counts["connections"], r.Counts["milliseconds"])
+			e.end()
+		}
 	}
-	x.recovers()
 	x.fine()
 }

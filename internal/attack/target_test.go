@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
+	"iter"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,14 +13,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	_ "modernc.org/sqlite" // reads what was stored
 
-	"github.com/hashicorp/go-hclog"
-
-	"github.com/ingestd/ingestd/client"
 	"github.com/ingestd/ingestd/internal/child"
 	"github.com/ingestd/ingestd/internal/child/childtest"
 	"github.com/ingestd/ingestd/internal/drill"
@@ -69,7 +67,7 @@ func start(t *testing.T, args ...string) *target {
 
 func startAs(t *testing.T, p plan) *target {
 	t.Helper()
-	x := &target{t: t, dir: t.TempDir(), log: &buffer{}}
+	x := &target{t: t, dir: directory(t), log: &buffer{}}
 	command := child.Command{Path: childtest.Program(t), Args: []string{"run"}, Dir: x.dir, Log: x.log}
 	if p.config != "" {
 		x.write("config.hcl", p.config)
@@ -103,6 +101,27 @@ func startAs(t *testing.T, p plan) *target {
 	}
 	x.files, x.memory = x.open(), x.resident("VmRSS")
 	return x
+}
+
+// directory is for the daemon's files. Those of the long form are in memory, if
+// there is room: a disk that stalls now and then would be all that is measured.
+func directory(t *testing.T) string {
+	t.Helper()
+	const memory = "/dev/shm"
+	var free syscall.Statfs_t
+	if !long.On() || syscall.Statfs(memory, &free) != nil || int64(free.Bavail)*free.Bsize < 4<<30 {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(memory, "ingestd-attack-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // write writes a file of the target's directory.
@@ -165,6 +184,24 @@ func (x *target) resident(field string) int64 {
 	return n << 10
 }
 
+// rounds lets a test attack several times in the long form, and measures what the
+// client that behaves gets before, between and after: what disturbs the machine for
+// a while disturbs both.
+func (x *target) rounds() iter.Seq[int] {
+	return func(attack func(int) bool) {
+		for i := range long.Scale(1, 3) {
+			if !attack(i) {
+				return
+			}
+			x.recovers()
+			if long.On() {
+				x.forget()
+				x.calm()
+			}
+		}
+	}
+}
+
 // recovers waits until the daemon has no more files open than before the attack.
 func (x *target) recovers() {
 	x.t.Helper()
@@ -176,10 +213,6 @@ func (x *target) recovers() {
 func (x *target) fine() {
 	x.t.Helper()
 	x.serves()
-	if long.On() {
-		x.look() // what is left of the attack
-		x.calm()
-	}
 	x.finish()
 	ctx, cancel := context.WithTimeout(context.Background(), childtest.Patience)
 	defer cancel()
@@ -221,189 +254,6 @@ func lines(log string, texts ...string) (found string) {
 		}
 	}
 	return found
-}
-
-// behaved is a client with a name that sends a little, all the time.
-type behaved struct {
-	t      *testing.T
-	run    drill.Run
-	ledger *drill.Ledger
-	client *client.Client
-	quit   chan struct{}
-	work   sync.WaitGroup
-	once   sync.Once
-
-	coarse bool // the attack is as large as messages are allowed to be: it may take its time
-
-	mu    sync.Mutex
-	sent  map[string][]sending
-	took  []time.Duration // since the last look
-	calms [][]time.Duration
-	waves [][]time.Duration // under attack
-	lost  []string          // what its library says: nothing, unless the connection was lost
-}
-
-type sending struct {
-	n  int64
-	at time.Time
-}
-
-// pace is the time between two of its messages.
-const pace = 4 * time.Millisecond
-
-func behave(t *testing.T, url string, header http.Header, over *http.Client) *behaved {
-	t.Helper()
-	b := &behaved{
-		t: t, run: drill.Run(fmt.Sprintf("attack-%x", rand.Uint64())), ledger: drill.NewLedger("behaved", true),
-		quit: make(chan struct{}), sent: make(map[string][]sending),
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), childtest.Patience)
-	defer cancel()
-	var err error
-	b.client, err = client.Dial(ctx, url, client.Options{
-		Name: b.ledger.Client, Header: header, HTTPClient: over, Acked: b.acked,
-		Refused: func(r client.Refusal) { b.complain(r.Error()) },
-		Logger:  hclog.New(&hclog.LoggerOptions{Level: hclog.Info, Output: complaints{b}}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.work.Go(b.send)
-	t.Cleanup(func() {
-		b.once.Do(func() { close(b.quit) })
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = b.client.Close(ctx)
-		b.work.Wait()
-	})
-	return b
-}
-
-func (b *behaved) send() {
-	tick := time.NewTicker(pace)
-	defer tick.Stop()
-	for i := 0; ; i++ {
-		select {
-		case <-tick.C:
-		case <-b.quit:
-			return
-		}
-		id := fmt.Sprintf("behaved-%d", i%20)
-		n := b.ledger.Next(id)
-		b.mu.Lock()
-		b.sent[id] = append(b.sent[id], sending{n, time.Now()})
-		b.mu.Unlock()
-		err := b.client.Send(context.Background(), client.Message{
-			ID: id, Seq: n, Time: drill.Time(n), Code: drill.Code(n), Data: b.run.Payload(drill.Key{Sender: b.ledger.Sender, ID: id}, n),
-		})
-		if err != nil {
-			b.complain(err.Error())
-			return
-		}
-	}
-}
-
-func (b *behaved) acked(id string, seq int64) {
-	b.ledger.Acked(id, seq)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now, waiting := time.Now(), b.sent[id]
-	for len(waiting) > 0 && waiting[0].n <= seq {
-		b.took = append(b.took, now.Sub(waiting[0].at))
-		waiting = waiting[1:]
-	}
-	b.sent[id] = waiting
-}
-
-func (b *behaved) complain(text string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.lost = append(b.lost, text)
-}
-
-type complaints struct{ of *behaved }
-
-func (c complaints) Write(p []byte) (int, error) {
-	c.of.complain(string(p))
-	return len(p), nil
-}
-
-// serves waits for acks of what is sent from now on.
-func (b *behaved) serves() {
-	b.t.Helper()
-	_, before, _ := b.ledger.Counts()
-	sent, _, _ := b.ledger.Counts()
-	eventually(b.t, "the client that behaves is served", func() bool {
-		_, acked, _ := b.ledger.Counts()
-		return acked > max(before, sent)+10
-	})
-}
-
-// calm measures what the client gets without an attack, and wave under one: what
-// was acked since the last look.
-func (b *behaved) calm() { b.calms = append(b.calms, b.look()) }
-func (b *behaved) wave() { b.waves = append(b.waves, b.look()) }
-
-// samples is how many acks a look waits for.
-func samples() int { return long.Scale(50, 1000) }
-
-func (b *behaved) look() (took []time.Duration) {
-	b.t.Helper()
-	eventually(b.t, "the client that behaves gets acks", func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return len(b.took) >= samples()
-	})
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	took, b.took = b.took, nil
-	return took
-}
-
-// finish ends the client once all is acked, and says how it fared.
-func (b *behaved) finish() {
-	b.t.Helper()
-	b.once.Do(func() { close(b.quit) })
-	b.work.Wait()
-	ctx, cancel := context.WithTimeout(context.Background(), childtest.Patience)
-	defer cancel()
-	if err := b.client.Close(ctx); err != nil {
-		b.t.Errorf("the client that behaves: %v", err)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.lost) > 0 {
-		b.t.Errorf("the client that behaves says: %s", strings.Join(b.lost, "; "))
-	}
-	if len(b.waves) == 0 {
-		return
-	}
-	calm, wave := p99(b.calms), p99(b.waves)
-	worst := calm // other programs may have disturbed one look
-	for _, look := range b.calms {
-		worst = max(worst, p99([][]time.Duration{look}))
-	}
-	sent, _, _ := b.ledger.Counts()
-	b.t.Logf("FIGURE behaved: %d messages, p99 of its acks %v without and %v under the attack", sent,
-		calm.Round(10*time.Microsecond), wave.Round(10*time.Microsecond))
-	if long.On() && !b.coarse && wave > max(2*worst, noise) {
-		b.t.Errorf("p99 of the acks rises from %v to %v", worst, wave)
-	}
-}
-
-// noise is a p99 that says nothing: two time slices of the scheduler, where the
-// attacker takes turns with the daemon on the same processors.
-const noise = 20 * time.Millisecond
-
-// p99 is the median of those of the looks.
-func p99(looks [][]time.Duration) time.Duration {
-	all := make([]time.Duration, 0, len(looks))
-	for _, took := range looks {
-		slices.Sort(took)
-		all = append(all, took[len(took)*99/100])
-	}
-	slices.Sort(all)
-	return all[len(all)/2]
 }
 
 // eventually waits until ok says so, which looks from outside at what nobody

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 )
@@ -22,9 +23,11 @@ type raw struct {
 	r *bufio.Reader
 }
 
-// dial connects from one of many addresses, so that there are enough ports.
+// dial connects from one of many addresses, so that there are enough ports. No two
+// attackers share one, or those would lack ports that others have just used.
 func (a *attacker) dial(i int) (*raw, error) {
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, byte(i/10_000), 2)}, Timeout: patience}
+	from := net.IPv4(127, byte(1+os.Getpid()%254), byte(i/10_000), 2)
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}, Timeout: patience}
 	conn, err := d.DialContext(context.Background(), "tcp", a.Address)
 	if err != nil {
 		return nil, err
