@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/alecthomas/kong"
 	"github.com/hashicorp/go-hclog"
 
@@ -36,6 +37,13 @@ type cli struct {
 	Drill         drillCommand       `cmd:"" help:"Kill a daemon under load, again and again, and judge what is stored."`
 	Send          sendCommand        `cmd:"" help:"Send messages from files, standard input or nowhere, and wait until they are stored."`
 	DeadLetters   deadLettersCommand `cmd:"" name:"dead-letters" help:"Look at what the sink refused for good; send it again, or discard it."`
+	Healthcheck   healthcheckCommand `cmd:"" help:"Ask a running daemon whether it is well, and tell it by the exit status."`
+	Completion    completionCommand  `cmd:"" help:"Print the completion script of a shell."`
+	Complete      completeCommand    `cmd:"" hidden:"" help:"What the completion scripts ask."`
+	Status        statusCommand      `cmd:"" help:"Show how a running daemon is."`
+	Tail          tailCommand        `cmd:"" help:"Follow messages as a running daemon accepts them."`
+	Reload        reloadCommand      `cmd:"" help:"Make a running daemon read its configuration again."`
+	LogLevel      levelCommand       `cmd:"" name:"log-level" help:"Set how much a running daemon logs."`
 	Version       versionCommand     `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
@@ -55,10 +63,7 @@ type source struct {
 
 // defaultFile is read where no other is named, neither by --config nor by the
 // environment.
-const (
-	defaultFile = "config.hcl"
-	configEnv   = "INGESTD_CONFIG"
-)
+const defaultFile = "config.hcl"
 
 // read finds the configuration, and the name it has in messages.
 func (s *source) read() (name string, text []byte, err error) {
@@ -86,7 +91,7 @@ func (s *source) load(p *plugins) (cfg *config, name string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	cfg, err = p.load(name, text, s.Set)
+	cfg, err = p.load(hclx.Input{Name: name, Text: text, Env: environment(), Sets: s.Set})
 	if err != nil {
 		return nil, "", wrong(err)
 	}
@@ -109,6 +114,7 @@ func (c *runCommand) Run(a *app) error {
 		return err
 	}
 	log := newLogger(cfg.core, a.stderr)
+	limitMemory(log.Logger, memlimit.FromCgroup)
 	ctx, signals := watchSignals(context.Background(), log.Logger)
 	defer signals.stop()
 	d := &daemon{

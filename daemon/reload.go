@@ -24,6 +24,7 @@ func (d *daemon) reloads(ctx context.Context, p *parts) {
 // reload puts into effect what can change while the daemon runs, and names the
 // rest. A configuration with a mistake changes nothing.
 func (d *daemon) reload(p *parts) {
+	defer (&notifier{log: d.log.Logger}).reloading()()
 	next, err := d.load()
 	if err != nil {
 		d.log.Error("configuration not reloaded: nothing changes", "mistakes", err.Error())

@@ -72,6 +72,7 @@ func (d *daemon) serve(ctx context.Context, p *parts) error {
 		_ = deadletters.NewReplayer(p.letters, d.log.Named("dead-letters")).Serve(ctx, p.router())
 	})
 	d.announce(p)
+	defer d.notify(ctx, p)() // after all else has ended
 	if d.ready != nil {
 		d.ready(p)
 	}
