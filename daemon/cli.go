@@ -40,10 +40,6 @@ type cli struct {
 	Healthcheck   healthcheckCommand `cmd:"" help:"Ask a running daemon whether it is well, and tell it by the exit status."`
 	Completion    completionCommand  `cmd:"" help:"Print the completion script of a shell."`
 	Complete      completeCommand    `cmd:"" hidden:"" help:"What the completion scripts ask."`
-	Status        statusCommand      `cmd:"" help:"Show how a running daemon is."`
-	Tail          tailCommand        `cmd:"" help:"Follow messages as a running daemon accepts them."`
-	Reload        reloadCommand      `cmd:"" help:"Make a running daemon read its configuration again."`
-	LogLevel      levelCommand       `cmd:"" name:"log-level" help:"Set how much a running daemon logs."`
 	Version       versionCommand     `cmd:"" help:"Print the version."`
 
 	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
@@ -63,7 +59,10 @@ type source struct {
 
 // defaultFile is read where no other is named, neither by --config nor by the
 // environment.
-const defaultFile = "config.hcl"
+const (
+	defaultFile = "config.hcl"
+	configEnv   = "INGESTD_CONFIG"
+)
 
 // read finds the configuration, and the name it has in messages.
 func (s *source) read() (name string, text []byte, err error) {
@@ -91,7 +90,7 @@ func (s *source) load(p *plugins) (cfg *config, name string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	cfg, err = p.load(hclx.Input{Name: name, Text: text, Env: environment(), Sets: s.Set})
+	cfg, err = p.load(name, text, s.Set)
 	if err != nil {
 		return nil, "", wrong(err)
 	}
