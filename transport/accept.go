@@ -53,13 +53,14 @@ func (w *WebSocket) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			"this is a websocket endpoint: connect to it with a websocket client, at "+wsScheme(r)+"://"+r.Host+r.URL.Path)
 		return
 	}
-	h := &hijacker{ResponseWriter: rw, writeTimeout: w.config.WriteTimeout}
+	h := &hijacker{ResponseWriter: rw, socket: &socket{writeTimeout: w.config.WriteTimeout}}
 	limits := w.limits.Load()
 	c, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:         []string{subprotocol},
 		CompressionMode:      limits.compression(),
 		CompressionThreshold: math.MaxInt, // no answer is worth 1.2 MB for a moment
 		InsecureSkipVerify:   true,        // the gate has looked at the origin, more closely
+		OnPingReceived:       h.socket.ping,
 	})
 	if err != nil {
 		w.stats.refused.Add(1)

@@ -19,8 +19,8 @@ type LimitsConfig struct {
 
 	// MaxFragments is the most fragments that a message may come in. Empty ones are
 	// not counted; like control frames they have a limit of their own, of 16 KiB a
-	// second. Nor are they where Compression was agreed upon: what does not bring
-	// data there counts against that limit too.
+	// second, and of 128 pings among them. Nor are they where Compression was agreed
+	// upon: what does not bring data there counts against that limit too.
 	MaxFragments int `hcl:"max_fragments,optional" live:"true"`
 
 	// MessagesPerSecond and BytesPerSecond, of payload, are how fast a connection is

@@ -165,7 +165,7 @@ func TestFloods(t *testing.T) {
 		{"empty fragments", maskedFrame(0x01, ""), maskedFrame(0x00, ""), maxWaste + 24<<10},
 		{"empty fragments behind data", maskedFrame(0x01, "{}"), maskedFrame(0x00, ""), maxWaste + 24<<10},
 		{"fragments of a byte", maskedFrame(0x01, "{"), maskedFrame(0x00, " "), 7*1001 + 16<<10},
-		{"empty pings", nil, maskedFrame(0x89, ""), maxWaste + 16<<10},
+		{"empty pings", nil, maskedFrame(0x89, ""), 6*maxPings + 12<<10},
 		{"pings", nil, maskedFrame(0x89, strings.Repeat("x", 125)), maxWaste + 16<<10},
 		{"pongs", nil, maskedFrame(0x8A, ""), maxWaste + 16<<10},
 		{"pings in a message", maskedFrame(0x01, "{}"), maskedFrame(0x89, ""), maxWaste + 24<<10},

@@ -16,6 +16,8 @@ type reading struct {
 	waste     int    // bytes of this second that were no data, or are not yet known to be
 	room      int    // how many of them may be data
 	second    int64  // when it began, Unix nanoseconds
+	pings     int    // of a second
+	pinged    int64  // when that began, Unix nanoseconds
 
 	compressed bool // messages may be
 }
@@ -24,6 +26,11 @@ const (
 	// maxWaste is the most that a client may send in a second that brings no data:
 	// control frames, empty fragments. It is some 2,700 of the smallest frames.
 	maxWaste = 16 << 10
+
+	// maxPings is the most pings that a client may send in a second, for each has to
+	// be answered. Who is not read for a while might send more meanwhile; but who pings
+	// as often and hears nothing has given up by then.
+	maxPings = 128
 
 	// maxHeader is the most bytes of a frame's header. They are no waste where there
 	// is data behind them.
@@ -75,6 +82,16 @@ func (r *reading) partial() uint64 {
 	return r.messages
 }
 
+// ping counts a ping, and tells whether it is answered. The library calls it as it
+// reads.
+func (r *reading) ping(now int64) bool {
+	if now-r.pinged >= int64(time.Second) {
+		r.pinged, r.pings = now, 0
+	}
+	r.pings++
+	return r.pings <= maxPings
+}
+
 // wasted tells whether too much has come that brought no data. It is asked when
 // all that came has been looked at, and more is needed.
 func (r *reading) wasted(now int64) bool {
@@ -82,5 +99,5 @@ func (r *reading) wasted(now int64) bool {
 		r.second, r.waste = now, 0
 	}
 	r.waste = max(r.waste, 0)
-	return r.waste > maxWaste+r.room
+	return r.waste > maxWaste+r.room || r.pings > maxPings
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"net/http"
 	"runtime"
@@ -62,6 +63,9 @@ func (s *socket) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// ping tells the library whether it is to answer a ping.
+func (s *socket) ping(context.Context, []byte) bool { return s.reading.ping(s.received.Load()) }
 
 // look tells the clock which message is waited for, and whether the client may go
 // on.
@@ -169,9 +173,8 @@ func (s *socket) cut() {
 // that takes it over.
 type hijacker struct {
 	http.ResponseWriter
-	writeTimeout time.Duration
-	socket       *socket
-	status       int // of the answer, where it is not taken over; for the log
+	socket *socket // of which the connection is not known yet
+	status int     // of the answer, where it is not taken over; for the log
 }
 
 func (h *hijacker) WriteHeader(status int) {
@@ -185,7 +188,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	_ = conn.SetDeadline(time.Time{})
-	h.socket = &socket{Conn: conn, writeTimeout: h.writeTimeout}
+	h.socket.Conn = conn
 	h.socket.received.Store(time.Now().UnixNano())
 	rw.Writer.Reset(h.socket)
 	return h.socket, rw, nil
