@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/ingestd/ingestd/internal/tally"
 )
 
 // settle is the goroutine that tells what became of the writer's groups, one after
@@ -25,13 +27,13 @@ func (w *writer) settle(stop <-chan struct{}) {
 }
 
 func (w *writer) settleGroup(group []*delivery) {
-	room := int64(0)
+	room, now := int64(0), time.Now()
 	for _, d := range group {
 		if d.failure != nil || len(d.refusals) > 0 {
 			w.start(d)
 			continue
 		}
-		room += w.engine.settle(d)
+		room += w.engine.settle(d, now)
 		w.engine.next(d)
 	}
 	clear(group)
@@ -56,7 +58,7 @@ func (w *writer) settleFlushes() {
 		d.fetch(1, 0)
 		l.shard.mu.Unlock()
 		d.upto = 1
-		w.engine.settle(d)
+		w.engine.settle(d, time.Time{}) // there is no message in it
 		w.engine.next(d)
 	}
 	poke(w.flushed)
@@ -75,8 +77,10 @@ func (e *Engine) mend(d *delivery) {
 // mendOne keeps what was refused, settles what is stored or refused, and waits out
 // the backoff after a failure.
 func (e *Engine) mendOne(d *delivery) {
+	d.lane.note(d.failure)
+	now := time.Now() // what is stored is stored already, however long the letters take
 	keeps := e.keepRefused(d)
-	e.room.give(e.settle(d))
+	e.room.give(e.settle(d, now))
 	if !keeps || d.failure != nil && !e.backoff(d, d.attempts) {
 		e.leave(d)
 		return
@@ -105,6 +109,7 @@ func (e *Engine) next(d *delivery) {
 // it has more ready. The shard's lock is held.
 func (l *lane) goOn() bool {
 	if l.ready > 0 {
+		l.state = ready
 		l.writer.enqueue(l)
 		return true
 	}
@@ -124,13 +129,14 @@ func (l *lane) goOn() bool {
 	return false
 }
 
-// settle tells the producers what became of the first messages of d. It returns the
-// room that they had, which is to be given back.
-func (e *Engine) settle(d *delivery) (room int64) {
+// settle tells the producers what became of the first messages of d, which were
+// stored by now. It returns the room that they had, which is to be given back.
+func (e *Engine) settle(d *delivery, now time.Time) (room int64) {
 	if d.upto == 0 {
 		return 0
 	}
 	var reports, refused int64
+	var storedAfter tally.Tally
 	for i := range d.msgs[:d.upto] {
 		if d.msgs[i].Kind != Report {
 			continue
@@ -139,6 +145,10 @@ func (e *Engine) settle(d *delivery) (room int64) {
 		room += cost(&d.msgs[i])
 		if len(d.refusals) > 0 && d.refused(i) != nil {
 			refused++
+			continue
+		}
+		if !d.msgs[i].Replayed {
+			storedAfter.Add(ages, int64(now.Sub(d.msgs[i].Received)))
 		}
 	}
 	l := d.lane
@@ -147,7 +157,12 @@ func (e *Engine) settle(d *delivery) (room int64) {
 	stats.Refused += uint64(refused)
 	stats.Duplicates += uint64(d.duplicates)
 	stats.Stored += uint64(reports - refused - int64(d.duplicates))
+	l.shard.storedAfter.Merge(&storedAfter)
+	l.pending -= uint32(reports)
 	l.cost -= room
+	if d.failure == nil && l.state == retrying {
+		l.recover()
+	}
 	if l.cost <= int64(e.opts.Load().MaxPending)/16 {
 		l.wakeSenders()
 	}

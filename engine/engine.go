@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/ingestd/ingestd/internal/tally"
 )
 
 // Engine is the Router that batches what it accepts by stream and writes it to a
@@ -34,8 +36,7 @@ type Engine struct {
 	relieving sync.Mutex // one at a time looks for what to flush
 	updating  sync.Mutex // and one at a time changes the options
 
-	groups   atomic.Uint64
-	failed   atomic.Uint64
+	retries  retries
 	refusals atomic.Int64 // in a row
 	health   health
 	letters  letters
@@ -201,12 +202,13 @@ func (e *Engine) forgetLanes() {
 }
 
 // write calls the sink.
-func (e *Engine) write(batches []Batch) ([]Result, error) {
+func (e *Engine) write(batches []Batch, f *figures) ([]Result, error) {
 	if err := e.writing.Err(); err != nil {
 		return nil, ErrUndelivered
 	}
-	e.groups.Add(1)
+	began := time.Now()
 	results, err := e.sink.Write(e.writing, batches)
+	f.written(batches, time.Since(began))
 	if err == nil && results != nil && len(results) != len(batches) {
 		e.log.Error("sink gave a wrong number of results", "results", len(results), "batches", len(batches))
 	}
@@ -262,17 +264,25 @@ func (e *Engine) Update(o Options) error {
 // Stats gives the counters and gauges.
 func (e *Engine) Stats() Stats {
 	var sum Stats
+	var storedAfter, batches, groups, took tally.Tally
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.mu.Lock()
 		sum.add(&s.stats)
+		storedAfter.Merge(&s.storedAfter)
+		batches.Merge(&s.batches)
 		s.mu.Unlock()
 	}
+	for _, w := range e.writers {
+		w.figures.addTo(&groups, &took)
+	}
+	sum.StoredAfter, sum.BatchMessages = histogram(ages, &storedAfter), histogram(sizes, &batches)
+	sum.GroupMessages, sum.Writes = histogram(sizes, &groups), histogram(writes, &took)
 	sum.Pending = int64(sum.Accepted - sum.Stored - sum.Duplicates - sum.Refused - sum.Undelivered)
 	sum.PendingBytes = e.room.used.Load()
 	sum.Streams = int(e.streams.Load())
-	sum.Groups = e.groups.Load()
-	sum.Retries = e.failed.Load()
+	sum.Groups = sum.Writes.Count()
+	sum.Retries = e.retries.load()
 	return sum
 }
 
@@ -289,7 +299,7 @@ func (e *Engine) Health() Health {
 	default:
 	}
 	h.FullSince = e.room.since()
-	h.Failing, h.Blocked = e.health.state()
+	e.health.tell(&h)
 	h.DeadLetters = e.letters.state()
 	var since time.Time
 	if since, h.Numbers = e.numbers.trouble(); h.FullSince.IsZero() {

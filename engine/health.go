@@ -3,6 +3,7 @@ package engine
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -16,12 +17,17 @@ type health struct {
 	failures int
 	failing  error
 	blocked  error
+
+	failingSince, blockedSince time.Time
 }
 
 // fail notes a transient failure.
 func (h *health) fail(log hclog.Logger, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.failing == nil {
+		h.failingSince = time.Now()
+	}
 	h.failing = err
 	h.ill.Store(true)
 	if h.failures++; h.failures == 1 {
@@ -37,9 +43,10 @@ func (h *health) block(log hclog.Logger, err error) {
 	defer h.mu.Unlock()
 	h.failures++
 	if h.blocked == nil {
+		h.blockedSince = time.Now()
 		log.Error("sink is blocked: nothing is stored until an operator acts", "error", err)
 	}
-	h.failing, h.blocked = nil, err
+	h.failing, h.failingSince, h.blocked = nil, time.Time{}, err
 	h.ill.Store(true)
 }
 
@@ -54,11 +61,14 @@ func (h *health) stored(log hclog.Logger) {
 		log.Info("writes succeed again", "failures", h.failures)
 	}
 	h.failures, h.failing, h.blocked = 0, nil, nil
+	h.failingSince, h.blockedSince = time.Time{}, time.Time{}
 	h.ill.Store(false)
 }
 
-func (h *health) state() (failing, blocked error) {
+// tell fills in what Health says of the sink.
+func (h *health) tell(to *Health) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.failing, h.blocked
+	to.Failing, to.FailingSince = h.failing, h.failingSince
+	to.Blocked, to.BlockedSince = h.blocked, h.blockedSince
 }

@@ -11,10 +11,14 @@ type lane struct {
 	shard  *shard
 	writer *writer
 
-	head, tail *node // the queue
-	queued     int   // how many are in it
-	ready      int   // how many of them are ready: the first ones
-	delivering bool  // see above
+	head, tail *node  // the queue
+	queued     int    // how many are in it
+	ready      int    // how many of them are ready: the first ones
+	delivering bool   // see above
+	state      state  // of what is delivering
+	pending    uint32 // messages that are not settled
+	accepted   uint64 // messages, since the lane was made
+	shown      uint64 // how many of them Busiest has counted
 
 	openCount int   // messages in the open batch
 	openData  int64 // bytes of their data

@@ -31,6 +31,7 @@ func (e *Engine) keepRefused(d *delivery) bool {
 		}
 		if e.writing.Err() == nil {
 			e.letters.fail(e.log, err)
+			d.lane.note(err)
 		}
 		if !e.backoff(d, failures) {
 			d.keepFrom(slices.MinFunc(d.refusals, func(a, b refusal) int { return a.index - b.index }).index)

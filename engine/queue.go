@@ -149,6 +149,7 @@ func (w *writer) fetch(l *lane, count int, bytes int64) *delivery {
 	}
 	d := w.engine.newDelivery(l)
 	d.fetch(count, bytes)
+	l.state = writing
 	w.group = append(w.group, d)
 	return d
 }

@@ -4,6 +4,8 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+
+	"github.com/ingestd/ingestd/internal/tally"
 )
 
 // shardCount is a power of two, well above the number of cores that this runs on,
@@ -23,7 +25,12 @@ type shard struct {
 	collecting laneList
 	idle       laneList
 	lastSeq    int64 // the last number given; lanes come and go, so it is kept here
-	stats      Stats // the counters of messages and flushes only
+	stats      Stats // the counters of messages, lanes and flushes only
+
+	storedAfter tally.Tally // see Stats
+	batches     tally.Tally
+
+	troubles map[*lane]error // what keeps those from being stored that are retrying
 }
 
 // shardOf finds the shard and the writer of a stream.
@@ -37,6 +44,7 @@ func (s *shard) make(id string, w *writer) *lane {
 	l := &lane{id: strings.Clone(id), shard: s, writer: w}
 	s.lanes[l.id] = l
 	s.most = max(s.most, len(s.lanes))
+	s.stats.Made++
 	return l
 }
 
@@ -44,6 +52,8 @@ func (s *shard) make(id string, w *writer) *lane {
 func (s *shard) retire(l *lane) {
 	l.remove()
 	delete(s.lanes, l.id)
+	delete(s.troubles, l)
+	s.stats.Retired++
 	s.engine.streams.Add(-1)
 	if len(s.lanes) == 0 && s.most > 1024 {
 		s.lanes, s.most = make(map[string]*lane), 0 // Go's maps never shrink
@@ -63,6 +73,8 @@ func (s *shard) add(l *lane, n *node, now int64, o *Options) {
 	s.engine.open.Add(c)
 	l.openData += int64(len(n.Data))
 	l.openCount++
+	l.accepted++
+	l.pending++
 	s.stats.Accepted++
 	if l.openCount == 1 {
 		l.remove()
@@ -94,6 +106,7 @@ func flushesBy(k Kind, f *Flushes) *uint64 {
 func (s *shard) close(l *lane, reason *uint64) {
 	if l.openCount > 0 {
 		*reason++
+		s.batches.Add(sizes, int64(l.openCount))
 		s.engine.open.Add(-l.openCost)
 		l.openCount, l.openData, l.openCost = 0, 0, 0
 	}
@@ -101,6 +114,7 @@ func (s *shard) close(l *lane, reason *uint64) {
 	l.ready = l.queued
 	if !l.delivering {
 		l.delivering = true
+		l.state = ready
 		s.engine.delivering.Add(1)
 		l.writer.enqueue(l)
 	}

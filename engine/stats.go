@@ -17,9 +17,29 @@ type Stats struct {
 	PendingBytes int64 // what they count against MaxPending
 	Streams      int   // live lanes
 
+	Made    uint64 // lanes that were made
+	Retired uint64 // lanes that were forgotten
+
 	Groups  uint64 // calls of Sink.Write
-	Retries uint64 // calls of Sink.Write that failed or were blocked, and came again
+	Retries Retries
 	Flushes Flushes
+
+	// StoredAfter is how long after their receipt messages were stored, in seconds.
+	// Those count too that were stored already, dead letters that are replayed do
+	// not. Where a spool is in front, it may be the receipt of an earlier run.
+	StoredAfter Histogram
+
+	Writes        Histogram // how long calls of Sink.Write took, in seconds
+	GroupMessages Histogram // how many messages they had
+	BatchMessages Histogram // how many messages batches had when they got ready
+}
+
+// Retries count calls of Sink.Write that did not store all they were given, by what
+// became of the rest.
+type Retries struct {
+	Transient uint64 // failed, and is tried again
+	Blocked   uint64 // waits for an operator, and is tried again
+	Split     uint64 // some message was refused, and the others were written again
 }
 
 // Flushes count batches by the reason that made them ready.
@@ -29,16 +49,20 @@ type Flushes struct {
 
 // Health says whether an Engine takes messages, and what keeps it from storing.
 type Health struct {
-	Draining    bool
-	Blocked     error     // not nil: nothing can be stored until an operator acts
-	Failing     error     // not nil: the last Write failed transiently
-	Numbers     error     // not nil: no numbers can be reserved; without them senders wait soon
-	DeadLetters error     // not nil: refused messages wait, since they cannot be kept
-	FullSince   time.Time // not zero: since when Route has had to make senders wait, or turn them away
+	Draining     bool
+	Blocked      error     // not nil: nothing can be stored until an operator acts
+	Failing      error     // not nil: the last Write failed transiently
+	BlockedSince time.Time // since when there is Blocked; zero where it is nil
+	FailingSince time.Time // since when there is Failing; zero where it is nil
+	Numbers      error     // not nil: no numbers can be reserved; without them senders wait soon
+	DeadLetters  error     // not nil: refused messages wait, since they cannot be kept
+	FullSince    time.Time // not zero: since when Route has had to make senders wait, or turn them away
 }
 
 // add adds the counters of a shard.
 func (s *Stats) add(o *Stats) {
+	s.Made += o.Made
+	s.Retired += o.Retired
 	s.Accepted += o.Accepted
 	s.Stored += o.Stored
 	s.Duplicates += o.Duplicates

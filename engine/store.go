@@ -38,7 +38,7 @@ func (w *writer) store(spans []span) bool {
 			return true
 		}
 		w.touching.Unlock()
-		results, err := w.engine.write(w.batches)
+		results, err := w.engine.write(w.batches, &w.figures)
 		if !w.enter() {
 			return false
 		}
@@ -61,17 +61,23 @@ func (w *writer) store(spans []span) bool {
 		case IsBlocked(err):
 			w.give(err)
 		case why != nil:
-			if rejects++; !w.refuse(place, why) || rejects < rejectsToSplit || count < 3 {
+			rejects++
+			refused := w.refuse(place, why)
+			if refused && count > 1 {
+				w.engine.retries.split.Add(1)
+			}
+			if !refused || rejects < rejectsToSplit || count < 3 {
 				continue
 			}
 		case IsPermanent(err) && count == 1:
 			w.refuse(w.places[0], err)
 			continue
 		case IsPermanent(err):
+			w.engine.retries.split.Add(1)
 		default:
 			w.tries--
 			w.lastErr = err
-			w.engine.failed.Add(1)
+			w.engine.retries.transient.Add(1)
 			d := alone(spans)
 			if d == nil || !d.suspect || w.broken() { // else it says nothing of the sink
 				w.failures++
@@ -97,7 +103,7 @@ func (w *writer) give(err error) {
 	w.tries = 0
 	w.failures = max(w.failures+1, outageAfter)
 	w.lastErr = err
-	w.engine.failed.Add(1)
+	w.engine.retries.blocked.Add(1)
 	w.engine.health.block(w.engine.log, err)
 }
 

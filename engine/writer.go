@@ -40,6 +40,8 @@ type writer struct {
 	wake     chan struct{} // somebody came to one of the first three
 	flushed  chan struct{} // somebody came to flushes
 
+	figures figures
+
 	written chan []*delivery // to settle; without a buffer, so that the last one is settled then
 	asked   chan struct{}    // the settler receives from it to show that it comes round
 

@@ -39,6 +39,7 @@ type committer struct {
 	spare   [][]engine.Message // memory to tell producers with
 	warn    trouble
 	full    trouble
+	syncs   syncTimes
 }
 
 // run is the committer's goroutine. At its end everything that was accepted is in
@@ -121,8 +122,10 @@ func fitting(records []byte, left int, room int64) (n, count int) {
 // sync makes what is written durable. Where it fails once, nothing may be believed
 // that a later one says: the system may have dropped what it could not write.
 func (c *committer) sync() error {
-	c.s.syncs.Add(1)
-	if err := c.f.Sync(); err != nil && !seedbug.Is("spool-go-on-after-failed-sync") {
+	began := time.Now()
+	err := c.f.Sync()
+	c.syncs.add(time.Since(began))
+	if err != nil && !seedbug.Is("spool-go-on-after-failed-sync") {
 		return c.s.fail(fmt.Errorf("sync a segment: %w", err))
 	}
 	return nil

@@ -36,7 +36,6 @@ type Spool struct {
 	committer committer
 	feeder    feeder
 	keeper    keeper
-	syncs     atomic.Uint64
 
 	running       atomic.Bool
 	started       chan struct{} // closed when Run begins

@@ -1,6 +1,12 @@
 package spool
 
-import "time"
+import (
+	"sync"
+	"time"
+
+	"github.com/ingestd/ingestd/engine"
+	counts "github.com/ingestd/ingestd/internal/tally"
+)
 
 // Stats are a Spool's counters, since it was opened, and gauges, as they are now. At
 // any moment of rest
@@ -20,6 +26,8 @@ type Stats struct {
 	Corrupt uint64 // records that could not be read
 	Torn    int64  // bytes that a crash left half-written, and that were cut off
 	Missing uint64 // records that were in segments that are missing
+
+	SyncTimes engine.Histogram // how long the syncs of the log took, in seconds
 }
 
 // Health says whether a Spool takes messages.
@@ -35,8 +43,10 @@ type Health struct {
 func (s *Spool) Stats() Stats {
 	st := Stats{
 		Replayed: s.found.replayed, Torn: s.found.torn, Missing: s.found.missing,
-		Syncs: s.syncs.Load(), Parked: s.flows.parkedCount(), Oldest: s.journal.oldest(),
+		Parked: s.flows.parkedCount(), Oldest: s.journal.oldest(),
+		SyncTimes: s.committer.syncs.histogram(),
 	}
+	st.Syncs = st.SyncTimes.Count()
 	s.journal.mu.Lock()
 	for _, seg := range s.journal.segs {
 		if seg.mem == nil {
@@ -68,4 +78,25 @@ func (s *Spool) Health() Health {
 	}
 	h.Refused = s.feeder.refused.current()
 	return h
+}
+
+// syncTimes are how long syncs of the log took.
+type syncTimes struct {
+	mu    sync.Mutex
+	tally counts.Tally
+}
+
+var syncScale = counts.Durations(100*time.Microsecond, 19) // to 26 s
+
+func (t *syncTimes) add(d time.Duration) {
+	t.mu.Lock()
+	t.tally.Add(syncScale, int64(d))
+	t.mu.Unlock()
+}
+
+func (t *syncTimes) histogram() engine.Histogram {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	bounds, counts, sum := t.tally.Of(syncScale)
+	return engine.Histogram{Bounds: bounds, Counts: counts, Sum: sum}
 }

@@ -158,7 +158,7 @@ func TestInjectedDeadlocks(t *testing.T) {
 		t.Errorf("%d messages were refused", len(letters))
 	}
 	d.Exact(t, ids*each)
-	t.Logf("%d of %d writes failed", e.Stats().Retries, e.Stats().Groups)
+	t.Logf("%d of %d writes failed", e.Stats().Retries.Transient, e.Stats().Groups)
 }
 
 // Answers to COMMIT that are lost, under load: every row is there once, and Apply

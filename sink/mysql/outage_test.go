@@ -85,7 +85,7 @@ func (s *site) exact() {
 	}
 	s.db.Exact(s, s.sent)
 	stats := s.engine.Stats()
-	s.Logf("%d messages, %d writes of %d failed, %d messages were stored already", s.sent, stats.Retries, stats.Groups, stats.Duplicates)
+	s.Logf("%d messages, %d writes of %d failed, %d messages were stored already", s.sent, stats.Retries.Transient, stats.Groups, stats.Duplicates)
 }
 
 func (s *site) exec(queries ...string) {

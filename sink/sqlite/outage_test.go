@@ -104,7 +104,7 @@ func (s *site) exact() {
 	if err := s.db.QueryRowContext(s.Context(), "PRAGMA integrity_check").Scan(&integrity); err != nil || integrity != "ok" {
 		s.Errorf("integrity_check says %q, %v", integrity, err)
 	}
-	s.Logf("%d messages, %d of %d writes failed", s.sent, s.engine.Stats().Retries, s.engine.Stats().Groups)
+	s.Logf("%d messages, %d of %d writes failed", s.sent, s.engine.Stats().Retries.Transient, s.engine.Stats().Groups)
 }
 
 // A program that holds the lock longer than anybody waits for it costs nothing but

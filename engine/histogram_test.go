@@ -1,0 +1,313 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ingestd/ingestd/engine"
+)
+
+func TestHistogram(t *testing.T) {
+	h := engine.Histogram{Bounds: []float64{1, 2, 4}, Counts: []uint64{2, 0, 2, 1}, Sum: 20}
+	if h.Count() != 5 {
+		t.Error(h.Count())
+	}
+	for q, want := range map[float64]float64{-1: 0, 0: 0, 0.2: 0.5, 0.4: 1, 0.6: 3, 0.8: 4, 1: 4, 2: 4} {
+		if got := h.Quantile(q); math.Abs(got-want) > 1e-9 {
+			t.Errorf("quantile %v is %v, not %v", q, got, want)
+		}
+	}
+	earlier := engine.Histogram{Bounds: h.Bounds, Counts: []uint64{1, 0, 2, 0}, Sum: 8}
+	d := h.Sub(earlier)
+	if !slices.Equal(d.Counts, []uint64{1, 0, 0, 1}) || d.Sum != 12 || d.Count() != 2 {
+		t.Error(d)
+	}
+	if d := h.Sub(engine.Histogram{}); !slices.Equal(d.Counts, h.Counts) || d.Sum != h.Sum {
+		t.Error(d)
+	}
+	d.Counts[0] = 9
+	if h.Counts[0] != 2 {
+		t.Error("a difference shares its counts with what it was made of")
+	}
+	for _, none := range []engine.Histogram{{}, h.Sub(h)} {
+		if q := none.Quantile(0.5); !math.IsNaN(q) {
+			t.Errorf("without values the median is %v", q)
+		}
+	}
+}
+
+// What is measured is what happened: how old messages were when they were stored,
+// how long writes took, how many messages batches and groups had, and why writes
+// came again.
+func TestFigures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		var faults []error
+		s.fault = func(context.Context, []engine.Batch) (int, error) {
+			time.Sleep(300 * time.Millisecond) // virtual
+			if len(faults) == 0 {
+				return 0, nil
+			}
+			err := faults[0]
+			faults = faults[1:]
+			return 0, err
+		}
+		r := start(t, s, func(o *engine.Options) {
+			o.BatchSize, o.BatchWait, o.RetryMin, o.RetryMax = 4, 2*time.Second, time.Millisecond, time.Millisecond
+		})
+		for range 4 { // full at once, stored after 0.3 s
+			r.send("a", "1")
+		}
+		r.send("b", "1") // stored after 2.3 s
+		synctest.Wait()
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		st := r.Stats()
+		in := func(name string, h engine.Histogram, value float64, count uint64) {
+			t.Helper()
+			i, _ := slices.BinarySearch(h.Bounds, value)
+			if len(h.Counts) != len(h.Bounds)+1 || h.Counts[i] != count {
+				t.Errorf("%s: %d and not %d are like %v: %v", name, h.Counts[i], count, value, h)
+			}
+		}
+		near := func(name string, h engine.Histogram, count uint64, sum float64) {
+			t.Helper()
+			if h.Count() != count || math.Abs(h.Sum-sum) > 0.01 {
+				t.Errorf("%s: %d values with the sum %v, not %d with %v", name, h.Count(), h.Sum, count, sum)
+			}
+		}
+		in("stored after", st.StoredAfter, 0.3, 4)
+		in("stored after", st.StoredAfter, 2.3, 1)
+		near("stored after", st.StoredAfter, 5, 4*0.3+2.3)
+		in("writes", st.Writes, 0.3, 2)
+		near("writes", st.Writes, 2, 0.6)
+		in("batches", st.BatchMessages, 4, 1)
+		in("batches", st.BatchMessages, 1, 1)
+		near("batches", st.BatchMessages, 2, 5)
+		near("groups", st.GroupMessages, 2, 5)
+		if st.Groups != 2 || st.Retries != (engine.Retries{}) || st.Made != 2 || st.Retired != 0 {
+			t.Errorf("%+v", st)
+		}
+
+		faults = []error{
+			engine.Permanent(errors.New("bad")), nil, nil, // two messages, halved
+			engine.Reject(0, 0, errors.New("bad")), nil, // one of two
+			errors.New("busy"), engine.Blocked(errors.New("no table")), nil,
+		}
+		for _, id := range []string{"c", "d", "e"} {
+			r.send(id, "1")
+			r.send(id, "2")
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		if got, want := r.Stats().Retries, (engine.Retries{Transient: 1, Blocked: 1, Split: 2}); got != want {
+			t.Errorf("%+v, not %+v", got, want)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if st := r.Stats(); st.Made != 5 || st.Retired != 5 {
+			t.Errorf("%d lanes were made and %d forgotten", st.Made, st.Retired)
+		}
+		r.end()
+	})
+}
+
+// A dead letter that is replayed was received long ago, which says nothing of how
+// fast messages are stored.
+func TestReplayedAreNoLatency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newStore(), nil)
+		r.route(engine.Message{ID: "a", Data: []byte("1"), Replayed: true, Received: time.Now().Add(-time.Hour)})
+		r.end()
+		if st := r.Stats(); st.Stored != 1 || st.StoredAfter.Count() != 0 {
+			t.Errorf("%d stored: %v", st.Stored, st.StoredAfter)
+		}
+	})
+}
+
+// Health tells since when the sink fails, and when it is blocked.
+func TestSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		fault := errors.New("busy")
+		s.fault = func(context.Context, []engine.Batch) (int, error) { return 0, fault }
+		r := start(t, s, nil)
+		r.route(engine.Message{ID: "a", Data: []byte("1")})
+		r.route(engine.Message{Kind: engine.Flush, ID: "a"})
+		synctest.Wait()
+		failed := time.Now()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if h := r.Health(); h.Failing == nil || !h.FailingSince.Equal(failed) || h.Blocked != nil || !h.BlockedSince.IsZero() {
+			t.Errorf("failing: %+v", h)
+		}
+		fault = engine.Blocked(errors.New("no table"))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		h := r.Health()
+		if h.Blocked == nil || h.BlockedSince.Before(failed.Add(time.Minute)) || h.Failing != nil || !h.FailingSince.IsZero() {
+			t.Errorf("blocked: %+v", h)
+		}
+		since := h.BlockedSince
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if h := r.Health(); !h.BlockedSince.Equal(since) {
+			t.Errorf("blocked since %v, and since %v", since, h.BlockedSince)
+		}
+		fault = nil
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if h := r.Health(); h.Blocked != nil || h.Failing != nil || !h.BlockedSince.IsZero() || !h.FailingSince.IsZero() {
+			t.Errorf("well: %+v", h)
+		}
+		r.end()
+	})
+}
+
+// A stream can be looked at while it is live, in each of its states.
+func TestStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		began := time.Now()
+		fault := error(nil)
+		s.fault = func(context.Context, []engine.Batch) (int, error) {
+			time.Sleep(time.Second)
+			return 0, fault
+		}
+		r := start(t, s, func(o *engine.Options) {
+			o.BatchWait, o.IdleTimeout, o.Writers = 10*time.Second, time.Minute, 1
+		})
+		look := func(id, state string, accepted uint64, pending int) engine.Stream {
+			t.Helper()
+			synctest.Wait()
+			st, ok := r.Stream(id)
+			if !ok || st.ID != id || st.State != state || st.Accepted != accepted || st.Pending != pending ||
+				st.PendingBytes != int64(pending)*257 || (st.Err != nil) != (state == engine.StateRetrying) {
+				t.Errorf("not %s with %d of %d pending: %+v, %v", state, pending, accepted, st, ok)
+			}
+			return st
+		}
+		if _, ok := r.Stream("a"); ok {
+			t.Error("there is a stream before its first message")
+		}
+		r.send("a", "1")
+		r.send("a", "2")
+		if st := look("a", engine.StateCollecting, 2, 2); !st.Since.Equal(began) {
+			t.Errorf("since %v, not %v", st.Since, began)
+		}
+		r.route(engine.Message{Kind: engine.Flush, ID: "a"})
+		look("a", engine.StateWriting, 2, 2)
+		r.send("b", "1")
+		r.route(engine.Message{Kind: engine.Flush, ID: "b"})
+		look("b", engine.StateReady, 1, 1)
+		time.Sleep(5 * time.Second)
+		look("b", engine.StateIdle, 1, 0)
+		if st := look("a", engine.StateIdle, 2, 0); !st.Since.Equal(began.Add(time.Second)) {
+			t.Errorf("idle since %v, not %v", st.Since, began.Add(time.Second))
+		}
+		fault = errors.New("busy")
+		r.send("a", "3")
+		r.route(engine.Message{Kind: engine.Flush, ID: "a"})
+		time.Sleep(3 * time.Second)
+		if st := look("a", engine.StateRetrying, 3, 1); !errors.Is(st.Err, fault) {
+			t.Errorf("%v is no %v", st.Err, fault)
+		}
+		fault = nil
+		time.Sleep(40 * time.Second)
+		look("a", engine.StateIdle, 3, 0)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if st, ok := r.Stream("a"); ok {
+			t.Errorf("a stream that was forgotten is live: %+v", st)
+		}
+		r.end()
+	})
+}
+
+// Where dead letters cannot be kept, their stream says so.
+func TestStreamWaitsForLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.fault = func(_ context.Context, batches []engine.Batch) (int, error) {
+			return 0, engine.Permanent(errors.New("bad"))
+		}
+		full := true
+		r := start(t, s, func(o *engine.Options) {
+			o.DeadLetters = keeperFunc(func(context.Context, []engine.DeadLetter) error {
+				if full {
+					return errors.New("disk full")
+				}
+				return nil
+			})
+		})
+		r.send("a", "1")
+		r.route(engine.Message{Kind: engine.Flush, ID: "a"})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if st, _ := r.Stream("a"); st.State != engine.StateRetrying || st.Err == nil || st.Err.Error() != "disk full" {
+			t.Errorf("%+v", st)
+		}
+		full = false
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if st, ok := r.Stream("a"); ok && (st.State != engine.StateIdle || st.Err != nil) {
+			t.Errorf("%+v", st)
+		}
+		r.end()
+	})
+}
+
+type keeperFunc func(context.Context, []engine.DeadLetter) error
+
+func (f keeperFunc) Keep(ctx context.Context, letters []engine.DeadLetter) error {
+	return f(ctx, letters)
+}
+
+// The busiest streams are those with the most messages since they were asked for
+// last, however many there are.
+func TestBusiest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const streams = 20_000
+		r := start(t, newStore(), nil)
+		for i := range streams {
+			r.send(fmt.Sprint("quiet-", i), "1")
+		}
+		for i := range 30 {
+			for range 2 + i {
+				r.send(fmt.Sprint("busy-", i), "1")
+			}
+		}
+		if got := r.Busiest(0); got != nil {
+			t.Errorf("none are %v", got)
+		}
+		busiest := r.Busiest(20)
+		if len(busiest) != 20 {
+			t.Fatalf("%d, not 20", len(busiest))
+		}
+		for k, st := range busiest {
+			if want := 31 - k; st.ID != fmt.Sprint("busy-", want-2) || st.Recent != uint64(want) || st.Accepted != uint64(want) {
+				t.Errorf("in place %d is %+v", k, st)
+			}
+		}
+		if again := r.Busiest(20); len(again) != 0 {
+			t.Errorf("without a message since, there are %v", again)
+		}
+		r.send("quiet-7", "2")
+		r.send("quiet-7", "3")
+		r.send("busy-9", "2")
+		if st, _ := r.Stream("quiet-7"); st.Recent != 2 || st.Accepted != 3 {
+			t.Errorf("%+v", st)
+		}
+		again := r.Busiest(20)
+		if len(again) != 2 || again[0].ID != "quiet-7" || again[0].Recent != 2 || again[1].ID != "busy-9" {
+			t.Errorf("%+v", again)
+		}
+		r.end()
+	})
+}
