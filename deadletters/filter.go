@@ -15,8 +15,10 @@ type Filter struct {
 	Sink    string  // refused by this sink; empty: by any
 	Limit   int     // so many at the most, the first ones; 0: all
 
-	after, upto int64 // numbers between; 0: no bound
-	marked      bool  // only those to replay
+	After int64 // only those of a greater number; 0: all
+
+	upto   int64 // numbers up to this; 0: no bound
+	marked bool  // only those to replay
 }
 
 // where is the condition of a statement, with its arguments.
@@ -36,7 +38,7 @@ func (f Filter) where() (condition string, args []any) {
 	add(f.Client != "", "client = ?", f.Client)
 	add(f.Code != "", "error_code = ?", f.Code)
 	add(f.Sink != "", "sink = ?", f.Sink)
-	add(f.after > 0, "number > ?", f.after)
+	add(f.After > 0, "number > ?", f.After)
 	add(f.upto > 0, "number <= ?", f.upto)
 	if f.marked {
 		conditions = append(conditions, "replay IS NOT NULL")

@@ -42,7 +42,7 @@ func (s *Store) List(ctx context.Context, f Filter) iter.Seq2[Letter, error] {
 				if !yield(page[i].Letter, page[i].err) {
 					return
 				}
-				f.after = page[i].Number
+				f.After = page[i].Number
 				if left--; left == 0 {
 					return
 				}

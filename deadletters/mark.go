@@ -2,6 +2,8 @@ package deadletters
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -59,11 +61,18 @@ func (s *Store) Mark(ctx context.Context, f Filter) (request, letters int64, err
 	return request, letters, nil
 }
 
+// ErrNoReplay is returned by Outcome for a request that there was not, or that is
+// long ago.
+var ErrNoReplay = errors.New("there is no such replay")
+
 // Outcome tells what has become of the letters of a request so far.
 func (s *Store) Outcome(ctx context.Context, request int64) (o Outcome, err error) {
 	err = s.reads.QueryRowContext(ctx, `SELECT letters, stored, refused,
 		EXISTS (SELECT 1 FROM letters WHERE replay = request) FROM replays WHERE request = ?`, request).
 		Scan(&o.Asked, &o.Stored, &o.Refused, &o.Waiting)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNoReplay
+	}
 	if err != nil {
 		return Outcome{}, fmt.Errorf("look at replay %d: %w", request, err)
 	}
@@ -76,6 +85,15 @@ func (s *Store) Waiting(ctx context.Context, request int64) (n int64, err error)
 	err = s.reads.QueryRowContext(ctx, "SELECT count(*) FROM letters WHERE replay = ?", request).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("look at replay %d: %w", request, err)
+	}
+	return n, nil
+}
+
+// Marked tells how many letters are still to be replayed, of all requests. It is
+// cheap where they are few.
+func (s *Store) Marked(ctx context.Context) (n int64, err error) {
+	if err = s.reads.QueryRowContext(ctx, "SELECT count(*) FROM letters WHERE replay IS NOT NULL").Scan(&n); err != nil {
+		return 0, fmt.Errorf("count dead letters to replay: %w", err)
 	}
 	return n, nil
 }
@@ -127,7 +145,7 @@ func (s *Store) each(ctx context.Context, f Filter,
 			if err != nil {
 				return err
 			}
-			f.after, more = last, last < f.upto && (limit == 0 || changed+n < limit)
+			f.After, more = last, last < f.upto && (limit == 0 || changed+n < limit)
 			changed += n
 			return nil
 		})

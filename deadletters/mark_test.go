@@ -1,6 +1,7 @@
 package deadletters
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -45,12 +46,26 @@ func TestMark(t *testing.T) {
 			t.Errorf("request %d: %+v, %v, want %+v", request, o, err, want)
 		}
 	}
+	marked := func(want int64) {
+		t.Helper()
+		if n, err := s.Marked(bg); n != want || err != nil {
+			t.Errorf("%d are marked, %v, want %d", n, err, want)
+		}
+	}
+	marked(0)
+	if _, err := s.Outcome(bg, 99); !errors.Is(err, ErrNoReplay) {
+		t.Errorf("a request that there was not: %v", err)
+	}
 	none := mark(Filter{ID: "none"}, 0)
 	outcome(none, Outcome{})
 	first := mark(Filter{Limit: 4}, 4)
 	if got := numbers(t, s, Filter{marked: true}); !slices.Equal(got, []int64{1, 2, 3, 4}) {
 		t.Errorf("%v are marked", got)
 	}
+	if got := numbers(t, s, Filter{After: 1, Limit: 2}); !slices.Equal(got, []int64{2, 3}) {
+		t.Errorf("after 1 come %v", got)
+	}
+	marked(4)
 	every := mark(Filter{}, 2*chunk+10)
 	outcome(first, Outcome{Asked: 4})
 	outcome(every, Outcome{Asked: 2*chunk + 10, Waiting: true})
