@@ -9,17 +9,35 @@ import (
 )
 
 // hcl writes the whole configuration, secrets masked.
-func (c *config) hcl() string {
-	var out strings.Builder
-	out.WriteString(hclx.Write("", c.core))
-	for _, t := range c.transports {
-		fmt.Fprintf(&out, "\ntransport %q ", t.name)
-		if t.label != "" {
-			fmt.Fprintf(&out, "%q ", t.label)
-		}
-		fmt.Fprintf(&out, "{\n%s}\n", hclx.Write("  ", t.config))
+func (c *config) hcl() string { return c.write(nil) }
+
+// hclWithOrigins is hcl with a comment behind each setting that says where it came
+// from.
+func (c *config) hclWithOrigins() string {
+	if c.origins == nil {
+		return c.write(hclx.Origins{})
 	}
-	fmt.Fprintf(&out, "\nsink %q {\n%s}\n", c.sink.name, hclx.Write("  ", c.sink.config))
+	return c.write(c.origins)
+}
+
+func (c *config) write(origins hclx.Origins) string {
+	var out strings.Builder
+	block := func(header, path, of string, config any) {
+		fmt.Fprintf(&out, "\n%s {", header)
+		if origins != nil {
+			fmt.Fprintf(&out, " # %s", origins.Of(of))
+		}
+		fmt.Fprintf(&out, "\n%s}\n", hclx.WriteWith(origins, "  ", path, config))
+	}
+	out.WriteString(hclx.WriteWith(origins, "", "", c.core))
+	for _, t := range c.transports {
+		header := fmt.Sprintf("transport %q", t.name)
+		if t.label != "" {
+			header += fmt.Sprintf(" %q", t.label)
+		}
+		block(header, t.path(), t.path(), t.config)
+	}
+	block(fmt.Sprintf("sink %q", c.sink.name), "sink."+c.sink.name, "sink", c.sink.config)
 	return out.String()
 }
 

@@ -2,15 +2,10 @@ package daemon
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"os"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/alecthomas/kong"
-	"github.com/hashicorp/go-hclog"
 
 	"github.com/ingestd/ingestd"
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
@@ -51,52 +46,6 @@ type app struct {
 	stdout, stderr io.Writer
 }
 
-// source is where the configuration comes from.
-type source struct {
-	Config string   `short:"c" placeholder:"FILE" env:"INGESTD_CONFIG" help:"Configuration file. Otherwise ./config.hcl where it exists, otherwise the defaults"`
-	Set    []string `placeholder:"PATH=VALUE" sep:"none" help:"Override one value, like router.batch_size=50 or sink=stdout. Repeatable."`
-}
-
-// defaultFile is read where no other is named, neither by --config nor by the
-// environment.
-const (
-	defaultFile = "config.hcl"
-	configEnv   = "INGESTD_CONFIG"
-)
-
-// read finds the configuration, and the name it has in messages.
-func (s *source) read() (name string, text []byte, err error) {
-	name = s.Config
-	if name == "" {
-		name = defaultFile
-	}
-	text, err = os.ReadFile(name)
-	if s.Config == "" && errors.Is(err, fs.ErrNotExist) {
-		return "the defaults", nil, nil
-	}
-	if err != nil {
-		from := ""
-		if s.Config != "" && s.Config == os.Getenv(configEnv) {
-			from = " that $" + configEnv + " names"
-		}
-		return "", nil, wrong(fmt.Errorf("read the configuration%s: %w", from, err))
-	}
-	return name, text, nil
-}
-
-// load reads and validates the configuration.
-func (s *source) load(p *plugins) (cfg *config, name string, err error) {
-	name, text, err := s.read()
-	if err != nil {
-		return nil, "", err
-	}
-	cfg, err = p.load(name, text, s.Set)
-	if err != nil {
-		return nil, "", wrong(err)
-	}
-	return cfg, name, nil
-}
-
 type runCommand struct {
 	source `embed:""`
 }
@@ -113,6 +62,9 @@ func (c *runCommand) Run(a *app) error {
 		return err
 	}
 	log := newLogger(cfg.core, a.stderr)
+	for _, w := range cfg.warnings {
+		log.Warn("check the configuration", "at", w.Place, "problem", w.Text, "advice", w.Advice)
+	}
 	limitMemory(log.Logger, memlimit.FromCgroup)
 	ctx, signals := watchSignals(context.Background(), log.Logger)
 	defer signals.stop()
@@ -126,46 +78,6 @@ func (c *runCommand) Run(a *app) error {
 		return &exitError{statusOf(err), errLogged}
 	}
 	return nil
-}
-
-type checkCommand struct {
-	source  `embed:""`
-	Connect bool `help:"Open the sink, too. One that makes its tables or its file makes them."`
-}
-
-// Help implements kong's HelpProvider.
-func (*checkCommand) Help() string {
-	return "Prints every setting, secrets masked, and the most memory that the configuration can take."
-}
-
-func (c *checkCommand) Run(a *app) error {
-	cfg, name, err := c.load(a.plugins)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(a.stdout, "# The configuration in effect: %s\n\n%s\n%s", c.origin(name), cfg.hcl(), cfg.memory(openFiles()))
-	if !c.Connect {
-		return nil
-	}
-	ctx, signals := watchSignals(context.Background(), hclog.NewNullLogger())
-	defer signals.stop()
-	sink, err := cfg.sink.open(ctx, cfg.sink.config, hclog.NewNullLogger())
-	if err == nil {
-		fmt.Fprintf(a.stdout, "\n# The sink can be written: %s\n", sink)
-		err = sink.Close()
-	}
-	if err != nil {
-		return outside(errors.New(hclx.Redact(fmt.Sprintf("open sink %s: %v", cfg.sink.name, err), cfg.secrets()...)))
-	}
-	return nil
-}
-
-// origin tells where the settings come from.
-func (s *source) origin(name string) string {
-	if len(s.Set) > 0 {
-		name += " and --set"
-	}
-	return name
 }
 
 type exampleCommand struct{}

@@ -19,6 +19,9 @@ type config struct {
 	core
 	sink       sinkConfig
 	transports []transportConfig
+
+	origins  hclx.Origins   // where its values came from
+	warnings []hclx.Warning // of what is not wrong, and hardly meant
 }
 
 // core is what does not belong to a plugin. What has a tag "live" can change while

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ingestd/ingestd/daemon/internal/hclx"
+
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/ingestd/ingestd/engine"
@@ -30,7 +32,7 @@ func openCareless(context.Context, careless, hclog.Logger) (*testSink, error) { 
 // secret is shown, even where a plugin gives it away.
 func TestWhatMistakesShow(t *testing.T) {
 	p := testPlugins(t, WithSink("careless", func() careless { return careless{} }, openCareless))
-	_, err := p.load("config.hcl", []byte("sink \"careless\" {\n  token = \"marker\"\n  host = \"\x1b[2J\"\n}\n"), nil)
+	_, err := p.load(hclx.Input{Name: "config.hcl", Text: []byte("sink \"careless\" {\n  token = \"marker\"\n  host = \"\x1b[2J\"\n}\n")})
 	if err == nil {
 		t.Fatal("no mistakes")
 	}

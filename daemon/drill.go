@@ -88,7 +88,7 @@ func (c *drillCommand) Run(a *app) error {
 	}
 	ctx, signals := watchSignals(context.Background(), hclog.NewNullLogger())
 	defer signals.stop()
-	fmt.Fprintf(a.stderr, "drill: the configuration is that of %s\n", c.origin(name))
+	fmt.Fprintf(a.stderr, "drill: the configuration is that of %s\n", origin(name, cfg.origins))
 	report, err := c.drill(ctx, cfg, a.stderr)
 	if err != nil {
 		return &exitError{drillStatus(err), errors.New(hclx.Redact(err.Error(), cfg.secrets()...))}

@@ -36,7 +36,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add(`sink "mysql" { dsn = "u:p@" }`, "=")
 	p := testPlugins(f)
 	f.Fuzz(func(t *testing.T, src, set string) {
-		cfg, err := p.load("config.hcl", []byte(src), []string{set})
+		cfg, err := p.load(hclx.Input{Name: "config.hcl", Text: []byte(src), Sets: []string{set}})
 		var mistakes *hclx.Mistakes
 		switch {
 		case err == nil:

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ingestd/ingestd/daemon/internal/hclx"
 )
 
 var update = flag.Bool("update", false, "write the outcomes of the golden configurations anew")
@@ -66,7 +68,7 @@ func outcome(t *testing.T, input string) (text string, ok bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := p.load("config.hcl", []byte(input), sets)
+	cfg, err := p.load(hclx.Input{Name: "config.hcl", Text: []byte(input), Sets: sets})
 	if err != nil {
 		return err.Error(), false
 	}
@@ -77,7 +79,7 @@ func outcome(t *testing.T, input string) (text string, ok bool) {
 // have, each with the header of its block.
 func difference(t *testing.T, p *plugins, cfg *config) string {
 	t.Helper()
-	base, err := p.load("", nil, nil)
+	base, err := p.load(hclx.Input{})
 	if err != nil {
 		t.Fatal(err)
 	}

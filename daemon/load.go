@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"errors"
-	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,18 +14,28 @@ import (
 
 // load decodes and validates a configuration. The error is [hclx.Mistakes]: all
 // mistakes at once.
-func (p *plugins) load(name string, src []byte, sets []string) (*config, error) {
+func (p *plugins) load(in hclx.Input) (*config, error) { return p.loadWith(in, false) }
+
+// check is load that looks into the files that the configuration names, too.
+func (p *plugins) check(in hclx.Input) (*config, error) { return p.loadWith(in, true) }
+
+func (p *plugins) loadWith(in hclx.Input, files bool) (*config, error) {
 	l := &loader{
 		plugins: p,
-		Source:  hclx.Parse(name, src, sets, p.vocabulary()),
+		Source:  hclx.Parse(in, p.vocabulary()),
 		cfg:     &config{core: defaultCore()},
+		blocks:  map[string]*hclx.Block{},
 	}
 	if l.Parsed() {
 		l.decode()
+		if files {
+			l.checkFiles()
+		}
 	}
 	if m := l.Mistakes(); m != nil {
 		return nil, m
 	}
+	l.cfg.origins, l.cfg.warnings = l.Origins(), l.Warnings()
 	return l.cfg, nil
 }
 
@@ -36,11 +44,12 @@ type loader struct {
 	*hclx.Source
 	plugins *plugins
 	cfg     *config
+	blocks  map[string]*hclx.Block // of the transports, by their paths
 }
 
 func (l *loader) decode() {
 	// Taken first, so that what is left is the core's own.
-	blocks := l.Take("transport", "sink")
+	blocks := l.TakeBlocks("transport", "sink")
 	top := l.Decode("", l.Body(), hcl.Range{}, &l.cfg.core)
 	top.Report(l.cfg.validate())
 
@@ -48,7 +57,8 @@ func (l *loader) decode() {
 	l.decodeTransports(ofType(blocks, "transport"))
 	l.reportEngine(top, sink)
 	l.checkSpool(top)
-	l.Finish(l.plugins.paths())
+	l.checkListeners(top)
+	l.Finish(l.names())
 }
 
 func ofType(blocks []*hclsyntax.Block, name string) []*hclsyntax.Block {
@@ -71,136 +81,15 @@ func (l *loader) reportEngine(top, sink *hclx.Block) {
 	}
 }
 
-// decodeSink decodes the one sink. Without a block it is the first of the table;
-// --set sink=NAME or sink.NAME.x=y chooses another.
-func (l *loader) decodeSink(blocks []*hclsyntax.Block) *hclx.Block {
-	for i := 1; i < len(blocks); i++ {
-		l.Fail(blocks[i].DefRange(), "A second sink",
-			fmt.Sprintf("There is exactly one sink; the first is in line %d.", blocks[0].TypeRange.Start.Line))
-	}
-	name, at := l.plugins.sinks[0].name, hcl.Range{}
-	var body *hclsyntax.Body
-	if len(blocks) > 0 {
-		b := blocks[0]
-		if len(b.Labels) != 1 {
-			l.Fail(b.DefRange(), "A sink block has one label", `Write sink "NAME" { ... }; NAME is one of `+l.plugins.sinkNames()+".")
-			return nil
-		}
-		name, at, body = b.Labels[0], b.LabelRanges[0], b.Body
-	}
-	if chosen, place, ok := l.TakeSet("sink"); ok {
-		if chosen != name {
-			body = nil
-		}
-		name, at = chosen, place
-	} else if implied, place := l.impliedSink(); implied != "" && implied != name {
-		if body != nil {
-			l.Fail(place, fmt.Sprintf("The sink is %q", name), fmt.Sprintf("To replace it, add --set sink=%s.", implied))
-			l.DropSets("sink." + implied)
-			return nil
-		}
-		name, at = implied, place
-	}
-	k, ok := l.plugins.sink(name)
-	if !ok {
-		l.Fail(at, fmt.Sprintf("There is no sink %q", name), "Known are "+l.plugins.sinkNames()+".")
-		return nil
-	}
-	l.cfg.sink = sinkConfig{k, k.defaults()}
-	header := at
-	if body != nil {
-		header = blocks[0].DefRange()
-	}
-	path := "sink." + name
-	b := l.Decode(path, body, header, l.cfg.sink.config)
-	b.Report(k.validate(l.cfg.sink.config))
-	return b
-}
+func (p *plugins) sinkNames() string      { return strings.Join(names(p.sinks), ", ") }
+func (p *plugins) transportNames() string { return strings.Join(names(p.transports), ", ") }
 
-// impliedSink gives the sink that a --set sink.NAME.x=y is about.
-func (l *loader) impliedSink() (name string, at hcl.Range) {
-	paths, places := l.SetsUnder("sink")
-	if len(paths) == 0 {
-		return "", hcl.Range{}
+// names lists those of a table's plugins.
+func names[K interface{ kindName() string }](kinds []K) (list []string) {
+	for _, k := range kinds {
+		list = append(list, k.kindName())
 	}
-	name, _, _ = strings.Cut(strings.TrimPrefix(paths[0], "sink."), ".")
-	return name, places[0]
-}
-
-// decodeTransports decodes the transport blocks; without any there is one of the
-// table's first kind.
-func (l *loader) decodeTransports(blocks []*hclsyntax.Block) {
-	if len(blocks) == 0 {
-		l.decodeTransport(l.plugins.transports[0], "", nil, hcl.Range{})
-		return
-	}
-	// Named ones first: what --set says of them begins with the path of a nameless
-	// one of their kind.
-	order := slices.Clone(blocks)
-	slices.SortStableFunc(order, func(a, b *hclsyntax.Block) int { return len(b.Labels) - len(a.Labels) })
-	seen := map[string]hcl.Range{}
-	for _, b := range order {
-		if len(b.Labels) == 0 || len(b.Labels) > 2 {
-			l.Fail(b.DefRange(), "A transport block has one label, or two",
-				`Write transport "KIND" { ... } or transport "KIND" "NAME" { ... }; KIND is one of `+l.plugins.transportNames()+".")
-			continue
-		}
-		k, ok := l.plugins.transport(b.Labels[0])
-		if !ok {
-			l.Fail(b.LabelRanges[0], fmt.Sprintf("There is no transport %q", b.Labels[0]), "Known are "+l.plugins.transportNames()+".")
-			continue
-		}
-		label := strings.Join(b.Labels[1:], "")
-		path := transportPath(k.name, label)
-		if len(b.Labels) == 2 && (!validLabel(label) || isSetting(path, hclx.Paths(transportPath(k.name, ""), k.defaults()))) {
-			l.Fail(b.LabelRanges[1], fmt.Sprintf("A transport cannot be named %q", label),
-				"A name has letters, digits, - and _ only, and is not that of a setting or a block.")
-			continue
-		}
-		if first, twice := seen[path]; twice {
-			l.Fail(b.DefRange(), "A second "+strings.ReplaceAll(path, ".", " "),
-				fmt.Sprintf("The first is in line %d. Give each a name of its own: transport %q \"NAME\" { ... }", first.Start.Line, k.name))
-			continue
-		}
-		seen[path] = b.DefRange()
-		l.decodeTransport(k, label, b.Body, b.DefRange())
-	}
-	slices.SortStableFunc(l.cfg.transports, func(a, b transportConfig) int {
-		return seen[a.path()].Start.Line - seen[b.path()].Start.Line
-	})
-}
-
-func (l *loader) decodeTransport(k transportKind, label string, body *hclsyntax.Body, at hcl.Range) {
-	t := transportConfig{k, label, k.defaults()}
-	b := l.Decode(t.path(), body, at, t.config)
-	b.Report(k.validate(t.config))
-	l.checkAck(t, b)
-	l.cfg.transports = append(l.cfg.transports, t)
-}
-
-// isSetting tells whether path is one of paths, or that of a block of them.
-func isSetting(path string, paths []string) bool {
-	return slices.ContainsFunc(paths, func(p string) bool { return p == path || strings.HasPrefix(p, path+".") })
-}
-
-var label = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-
-func validLabel(s string) bool { return label.MatchString(s) }
-
-func (p *plugins) sinkNames() string {
-	var names []string
-	for _, k := range p.sinks {
-		names = append(names, k.name)
-	}
-	return strings.Join(names, ", ")
-}
-
-func (p *plugins) transportNames() string {
-	var names []string
-	for _, k := range p.transports {
-		names = append(names, k.name)
-	}
-	return strings.Join(names, ", ")
+	return list
 }
 
 // paths lists every setting that this build has, as --set names it.
@@ -213,6 +102,21 @@ func (p *plugins) paths() []string {
 		paths = append(paths, hclx.Paths(transportPath(k.name, ""), k.defaults())...)
 	}
 	return paths
+}
+
+// names is paths with what the configuration adds to them: the settings of the
+// transports that have a name, and the short names of the sink's in the environment.
+func (l *loader) names() []string {
+	names := l.plugins.paths()
+	for _, t := range l.cfg.transports {
+		if t.label != "" {
+			names = append(names, hclx.Paths(t.path(), t.config)...)
+		}
+	}
+	if l.cfg.sink.config != nil {
+		names = append(names, hclx.Paths("sink", l.cfg.sink.config)...)
+	}
+	return names
 }
 
 // vocabulary is every word of the configurations that this build can read.

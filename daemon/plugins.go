@@ -112,6 +112,13 @@ type Config interface {
 	Validate() error
 }
 
+// FileChecker is a Config that can look into the files that it names before anything
+// is opened: "ingestd check" does. Faults are files that cannot be used, doubts what
+// is worth a warning; both are [engine.OptionError]s, joined.
+type FileChecker interface {
+	CheckFiles() (faults, doubts error)
+}
+
 // Sink is a sink that says where it writes, without secrets.
 type Sink interface {
 	engine.Sink
@@ -186,13 +193,22 @@ type kind struct {
 	name     string
 	defaults func() any
 	validate func(config any) error
+	files    func(config any) (faults, doubts error) // looks into the files that it names
 }
+
+func (k kind) kindName() string { return k.name }
 
 func kindOf[C Config](name string, defaults func() C) kind {
 	return kind{
 		name:     name,
 		defaults: func() any { c := defaults(); return &c },
 		validate: func(config any) error { return (*config.(*C)).Validate() },
+		files: func(config any) (faults, doubts error) {
+			if c, ok := any(*config.(*C)).(FileChecker); ok {
+				return c.CheckFiles()
+			}
+			return nil, nil
+		},
 	}
 }
 

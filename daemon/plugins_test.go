@@ -24,7 +24,7 @@ func testPlugins(t testing.TB, opts ...Option) *plugins {
 
 func testConfig(t testing.TB, p *plugins, src string, sets ...string) *config {
 	t.Helper()
-	cfg, err := p.load("config.hcl", []byte(src), sets)
+	cfg, err := p.load(hclx.Input{Name: "config.hcl", Text: []byte(src), Sets: sets})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestEveryPluginsSettingsCanBeDecoded(t *testing.T) {
 	for path, config := range configs {
 		t.Run(path, func(t *testing.T) {
 			text := hclx.Write("", config)
-			source := hclx.Parse("x.hcl", []byte(text), nil, p.vocabulary())
+			source := hclx.Parse(hclx.Input{Name: "x.hcl", Text: []byte(text)}, p.vocabulary())
 			again := reflect.New(reflect.TypeOf(config).Elem()).Interface()
 			source.Decode(path, source.Body(), hcl.Range{}, again)
 			if m := source.Mistakes(); m != nil {
@@ -103,10 +103,10 @@ func TestCustomPlugin(t *testing.T) {
 	if text := cfg.hcl(); !strings.Contains(text, "auth {\n    cert = \"b.pem\"\n  }") {
 		t.Errorf("the block auth is not written:\n%s", text)
 	}
-	_, err := p.load("config.hcl", []byte(`sink "rich" {
+	_, err := p.load(hclx.Input{Name: "config.hcl", Text: []byte(`sink "rich" {
   ratio = "half"
   tls { crt = "a.pem" }
-}`), nil)
+}`)})
 	for _, want := range []string{"config.hcl:2:11: ratio:", `Did you mean "cert"?`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in:\n%v", want, err)

@@ -81,6 +81,7 @@ func (c *config) adopt(next *config) (adopted *config, live, rest []string) {
 	}
 	slices.Sort(live)
 	slices.Sort(rest)
+	adopted.origins = c.origins.After(next.origins, rest)
 	return adopted, live, rest
 }
 

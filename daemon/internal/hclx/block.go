@@ -3,6 +3,7 @@ package hclx
 import (
 	"errors"
 	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -12,14 +13,15 @@ import (
 
 // Block knows where the values of a decoded struct came from.
 type Block struct {
-	source *Source
-	at     hcl.Range // of the header; zero where the file has no such block
-	attrs  map[string]*attr
-	blocks map[string]*Block
-	named  bool // it stands for several blocks, which blocks has by their names
+	source  *Source
+	at      hcl.Range // of the header; zero where the file has no such block
+	attrs   map[string]*attr
+	blocks  map[string]*Block
+	several bool // it stands for several blocks, which blocks has by their names
+	element bool // it is one of those
 }
 
-// attr is one value that the file or --set gave.
+// attr is one value that the file, the environment or --set gave.
 type attr struct {
 	at     hcl.Range
 	field  reflect.Value
@@ -39,11 +41,11 @@ func (b *Block) find(option string) (*Block, *attr) {
 			return b, nil
 		case next == nil:
 			return b, b.attrs[option]
-		case !nested && next.named:
+		case !nested && next.several:
 			return b, nil
 		case !nested:
 			return next, nil
-		case next.named:
+		case next.several:
 			return next.findNamed(rest, b)
 		}
 		b, option = next, rest
@@ -84,8 +86,11 @@ func (b *Block) Report(err error) {
 // value could not be read, is not reported again.
 func (b *Block) ReportOption(e *engine.OptionError) {
 	holder, a := b.find(e.Option)
-	if a != nil && a.failed {
+	if a != nil && a.failed || a == nil && holder.element && holder.failed() {
 		return
+	}
+	if a == nil {
+		a = holder.named(e.Problem)
 	}
 	name := e.Option
 	if at := holder.place(a); at.Start.Line > 0 {
@@ -93,6 +98,46 @@ func (b *Block) ReportOption(e *engine.OptionError) {
 	}
 	b.source.fail(holder.place(a), name+": "+holder.redact(e.Problem), "")
 }
+
+// Warn adds warnings of what err, joined [engine.OptionError]s, says.
+func (b *Block) Warn(err error) {
+	for _, e := range Flatten(err) {
+		var option *engine.OptionError
+		if !errors.As(e, &option) {
+			b.source.warn(b.source.shortly(b.place(nil)), b.redact(e.Error()), "")
+			continue
+		}
+		holder, a := b.find(option.Option)
+		b.source.warn(b.source.shortly(holder.place(a)), option.Option+": "+holder.redact(option.Problem), "")
+	}
+}
+
+// failed tells whether something in the block could not be read. Of a token, say,
+// whose value is such, it is not known whether it has one.
+func (b *Block) failed() bool {
+	for _, a := range b.attrs {
+		if a.failed {
+			return true
+		}
+	}
+	return false
+}
+
+// named gives the attr that a problem names, where that is but one: a setting that
+// has its default is wrong because of it.
+func (b *Block) named(problem string) (found *attr) {
+	for _, word := range words.FindAllString(problem, -1) {
+		if a := b.attrs[word]; a != nil && a != found {
+			if found != nil {
+				return nil
+			}
+			found = a
+		}
+	}
+	return found
+}
+
+var words = regexp.MustCompile(`[a-z_]+`)
 
 // redact takes out of a text what errors must not quote.
 func (b *Block) redact(text string) string {

@@ -2,9 +2,10 @@ package hclx
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"sort"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -12,8 +13,8 @@ import (
 )
 
 // Decode fills the struct that into points to from a block of the file, or from
-// the file's top level, and from the values of --set under path. What neither
-// says keeps its value, and null says nothing. Body is nil where the file has no
+// the file's top level, and from what the environment and --set say under path.
+// What none of them says keeps its value, and null says nothing. Body is nil where the file has no
 // such block; at is the place of the block's header.
 //
 // Fields have hcl tags, as for gohcl; "-" leaves one out. Beside gohcl's own types
@@ -39,6 +40,7 @@ func (s *Source) decode(path string, body *hclsyntax.Body, at hcl.Range, v refle
 	if body != nil {
 		var diags hcl.Diagnostics
 		content, diags = body.Content(schema)
+		s.noteUnknown(path, body, diags)
 		s.diags = append(s.diags, diags...)
 	}
 	for _, f := range fieldsOf(v) {
@@ -57,13 +59,15 @@ func (s *Source) decode(path string, body *hclsyntax.Body, at hcl.Range, v refle
 		if src != nil && !secret {
 			s.plain[src.Expr.Range()] = true
 		}
-		if given := s.takeSet(full, !secret); given != nil {
+		if given := s.take(full, !secret); given != nil {
 			a := &attr{at: given.rng, field: f.value, hidden: secret}
 			b.attrs[f.name] = a
+			s.origins[full] = given.String()
 			s.assign(f, a, value{cty.StringVal(given.value), true, !secret})
 		} else if src != nil {
 			a := &attr{at: src.Expr.Range(), field: f.value}
 			b.attrs[f.name] = a
+			s.origins[full] = place(a.at)
 			val, ok := s.evaluate(f.name, src.Expr, secret)
 			a.failed, a.hidden = !ok, !val.quote
 			if ok && !val.IsNull() {
@@ -83,7 +87,7 @@ func (s *Source) assign(f field, a *attr, val value) {
 }
 
 // decodeBlock fills the struct of a block that there may be once. A pointer stays
-// nil where there is neither a block nor a --set in it.
+// nil where there is neither a block nor a value for it of --set or the environment.
 func (s *Source) decodeBlock(path string, found hcl.Blocks, v reflect.Value) *Block {
 	for i := 1; i < len(found); i++ {
 		s.fail(found[i].DefRange, fmt.Sprintf("A second %s block", found[i].Type),
@@ -96,12 +100,16 @@ func (s *Source) decodeBlock(path string, found hcl.Blocks, v reflect.Value) *Bl
 		at = found[0].DefRange
 	}
 	if v.Kind() == reflect.Pointer {
-		sets, _ := s.SetsUnder(path)
-		if body == nil && len(sets) == 0 {
-			return nil
+		made := reflect.New(v.Type().Elem())
+		if body == nil {
+			given := s.settingsUnder(path, made.Interface())
+			if len(given) == 0 {
+				return nil
+			}
+			at = given[0].rng
 		}
 		if v.IsNil() {
-			v.Set(reflect.New(v.Type().Elem()))
+			v.Set(made)
 		}
 		v = v.Elem()
 	}
@@ -109,13 +117,14 @@ func (s *Source) decodeBlock(path string, found hcl.Blocks, v reflect.Value) *Bl
 }
 
 // decodeNamed appends to a slice a struct for each of the blocks that have a name,
-// and for each name that only --set has. The returned Block holds theirs.
+// and for each name that only --set or the environment has. The returned Block holds theirs.
 func (s *Source) decodeNamed(path string, found hcl.Blocks, v reflect.Value) *Block {
-	all := &Block{source: s, named: true, blocks: map[string]*Block{}}
+	all := &Block{source: s, several: true, blocks: map[string]*Block{}}
 	add := func(name string, body *hclsyntax.Body, at hcl.Range) {
 		element := reflect.New(v.Type().Elem()).Elem()
 		labelOf(element).SetString(name)
 		all.blocks[name] = s.decode(join(path, name), body, at, element)
+		all.blocks[name].element = true
 		v.Set(reflect.Append(v, element))
 	}
 	for _, b := range found {
@@ -128,11 +137,11 @@ func (s *Source) decodeNamed(path string, found hcl.Blocks, v reflect.Value) *Bl
 		body, _ := b.Body.(*hclsyntax.Body)
 		add(name, body, b.DefRange)
 	}
-	paths, _ := s.SetsUnder(path)
-	for _, p := range paths {
-		name, _, ok := cutLast(strings.TrimPrefix(p, path+"."), ".")
-		if ok && all.blocks[name] == nil {
-			add(name, nil, hcl.Range{})
+	for _, g := range s.settingsUnder(path+".NAME", reflect.New(v.Type().Elem()).Interface()) {
+		rest, _ := g.under(path)
+		part, _, _ := cutLast(rest, ".")
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(all.blocks)), func(name string) bool { return g.label(name) == part }) {
+			add(g.name(part), nil, g.rng)
 		}
 	}
 	return all
@@ -145,10 +154,21 @@ func (s *Source) unknownSets(path string, v reflect.Value) {
 		return
 	}
 	names := Paths(path, v.Interface())
-	for _, set := range s.sets {
-		if !set.used && strings.HasPrefix(set.path, path+".") {
-			set.used = true
-			s.fail(set.rng, fmt.Sprintf("There is no setting %q", set.path), didYouMean(set.path, names))
+	for _, g := range s.given {
+		if _, ok := g.under(path); ok && !g.used && g.variable == "" {
+			g.used = true
+			s.fail(g.rng, fmt.Sprintf("There is no setting %q", g.path), didYouMean(g.path, names))
+		}
+	}
+}
+
+// noteUnknown notes the attributes that are not of the block at path.
+func (s *Source) noteUnknown(path string, body *hclsyntax.Body, diags hcl.Diagnostics) {
+	for _, d := range diags {
+		for name, a := range body.Attributes {
+			if d.Summary == "Unsupported argument" && d.Subject != nil && *d.Subject == a.NameRange {
+				s.unknown = append(s.unknown, unknown{d, path, name})
+			}
 		}
 	}
 }

@@ -68,7 +68,7 @@ func TestWriteAndRead(t *testing.T) {
 		List: []string{"", "${", "%", "$"},
 	}
 	var out settings
-	s := Parse("x.hcl", []byte(Write("", in)), nil, NewVocabulary(&in))
+	s := Parse(Input{Name: "x.hcl", Text: []byte(Write("", in))}, NewVocabulary(&in))
 	s.Decode("", s.Body(), hcl.Range{}, &out)
 	if m := s.Mistakes(); m != nil {
 		t.Fatalf("%s\n%v", Write("", in), m)
@@ -103,7 +103,7 @@ func TestSafeLines(t *testing.T) {
 		`{ dsn = "secret"`:                 ``,
 		"level = \"a\"\tpassword=\"secret": `level = `,
 	} {
-		s := Parse("x.hcl", []byte("= broken"), nil, words)
+		s := Parse(Input{Name: "x.hcl", Text: []byte("= broken")}, words)
 		if got := line[:s.safeUntil(line)]; got != shown || strings.Contains(got, "secret") {
 			t.Errorf("of %q is shown %q, not %q", line, got, shown)
 		}
@@ -133,7 +133,7 @@ func TestBlocks(t *testing.T) {
 	}
 	var read settings
 	src := "port = 1\nown = \"x\"\nfixed {\n  named \"a.b\" {\n    secret = \"marker\"\n  }\n  named \"a\" {\n    list = [\"1\"]\n  }\n}\n"
-	s := Parse("x.hcl", []byte(src), []string{"fixed.named.a.b.list=2,3", "fixed.named.c.secret=marker"}, NewVocabulary(&read))
+	s := Parse(Input{Name: "x.hcl", Text: []byte(src), Sets: []string{"fixed.named.a.b.list=2,3", "fixed.named.c.secret=marker"}}, NewVocabulary(&read))
 	b := s.Decode("", s.Body(), hcl.Range{}, &read)
 	if m := s.Mistakes(); m != nil {
 		t.Fatal(m)
@@ -153,14 +153,14 @@ func TestBlocks(t *testing.T) {
 	text := s.Mistakes().Error()
 	for _, place := range []string{
 		"x.hcl:5:14: secret: is wrong", "x.hcl:7:3: secret: is wrong", "--set fixed.named.a.b.list=2,3: list: is wrong",
-		"x.hcl: fixed.named.c: is wrong", "x.hcl:3:1: named: is wrong", "x.hcl:3:1: fixed: is wrong", "x.hcl: live.text: is wrong", "x.hcl:1:8: port: is wrong",
+		"--set fixed.named.c.secret=********: c: is wrong", "x.hcl:3:1: named: is wrong", "x.hcl:3:1: fixed: is wrong", "x.hcl: live.text: is wrong", "x.hcl:1:8: port: is wrong",
 	} {
 		if !strings.Contains(text, place) {
 			t.Errorf("%q is not in\n%s", place, text)
 		}
 	}
 	var again settings
-	s = Parse("x.hcl", []byte(strings.ReplaceAll(Write("", read), "********", "marker")), nil, NewVocabulary(&again))
+	s = Parse(Input{Name: "x.hcl", Text: []byte(strings.ReplaceAll(Write("", read), "********", "marker"))}, NewVocabulary(&again))
 	s.Decode("", s.Body(), hcl.Range{}, &again)
 	if m := s.Mistakes(); m != nil || !reflect.DeepEqual(again, read) {
 		t.Errorf("%v: written and read again %+v of\n%s", m, again, Write("", read))
@@ -238,7 +238,7 @@ func TestListsOfOne(t *testing.T) {
 	}
 	var read tagged
 	src := "one = \"a,b\"\nmany = [\"a\", \"b\"]\nhidden = \"marker,1\"\nmasked = [\"marker2\", \"\"]\n"
-	s := Parse("x.hcl", []byte(src), []string{"set=c,d", "hidden=marker,3"}, NewVocabulary(&read))
+	s := Parse(Input{Name: "x.hcl", Text: []byte(src), Sets: []string{"set=c,d", "hidden=marker,3"}}, NewVocabulary(&read))
 	b := s.Decode("", s.Body(), hcl.Range{}, &read)
 	if m := s.Mistakes(); m != nil {
 		t.Fatal(m)
@@ -261,7 +261,7 @@ func TestListsOfOne(t *testing.T) {
 	if text := s.Mistakes().Error(); strings.Contains(text, "marker") || strings.Count(text, "is no good") != 2 {
 		t.Error(text)
 	}
-	s = Parse("x.hcl", []byte("wrong = [marker]\nmany = \"marker\" {\n"), nil, NewVocabulary(&read))
+	s = Parse(Input{Name: "x.hcl", Text: []byte("wrong = [marker]\nmany = \"marker\" {\n")}, NewVocabulary(&read))
 	s.Decode("", s.Body(), hcl.Range{}, &read)
 	if text := s.Mistakes().Error(); strings.Contains(text, "[marker") {
 		t.Error(text)

@@ -3,8 +3,10 @@ package hclx
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
+	"unicode"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -20,7 +22,7 @@ type Mistakes struct {
 func (m *Mistakes) Error() string { return m.text }
 
 // Mistakes returns the mistakes found so far, nil where there are none. Those of
-// the file come first, in its order, then those of --set.
+// the file come first, in its order, then those of the environment and of --set.
 func (s *Source) Mistakes() *Mistakes {
 	diags := s.distinct()
 	if len(diags) == 0 {
@@ -29,7 +31,7 @@ func (s *Source) Mistakes() *Mistakes {
 	sort.SliceStable(diags, func(i, j int) bool {
 		a, b := diags[i].Subject, diags[j].Subject
 		if a.Filename != b.Filename {
-			return b.Filename == setFile
+			return fileOrder(a.Filename) < fileOrder(b.Filename)
 		}
 		if a.Start.Line != b.Start.Line {
 			return a.Start.Line < b.Start.Line
@@ -82,8 +84,8 @@ var advice = map[string]string{
 func (s *Source) render(out *strings.Builder, d *hcl.Diagnostic) {
 	at, detail := *d.Subject, d.Detail
 	switch {
-	case at.Filename == setFile && at.Start.Line > 0:
-		fmt.Fprintf(out, "--set %s: %s\n", s.shownSet(at.Start.Line-1), d.Summary)
+	case isGiven(at):
+		fmt.Fprintf(out, "%s: %s\n", s.given[at.Start.Line-1].shown(), d.Summary)
 	case at.Start.Line == 0:
 		fmt.Fprintf(out, "%s: %s\n", at.Filename, d.Summary)
 	default:
@@ -94,26 +96,46 @@ func (s *Source) render(out *strings.Builder, d *hcl.Diagnostic) {
 		}
 	}
 	if detail != "" {
-		if s.shownAt(at) {
+		if !isGiven(at) && at.Start.Line > 0 {
 			out.WriteByte('\n')
 		}
 		fmt.Fprintf(out, "  %s\n", strings.ReplaceAll(strings.TrimSpace(detail), "\n", "\n  "))
 	}
 }
 
-// shownAt tells whether a mistake at this place is shown with its source line.
-func (s *Source) shownAt(at hcl.Range) bool { return at.Filename != setFile && at.Start.Line > 0 }
-
-func (s *Source) shownSet(i int) string {
-	v := s.sets[i]
-	if v.bare {
-		return v.path
-	}
-	if v.plain || v.value == "" {
-		return v.path + "=" + v.value
-	}
-	return v.path + "=" + mask
+// isGiven tells whether a mistake at this place is of the environment or of --set.
+func isGiven(at hcl.Range) bool {
+	return fileOrder(at.Filename) > 0 && at.Start.Line > 0
 }
+
+// fileOrder is the order in which mistakes are told.
+func fileOrder(name string) int { return slices.Index([]string{envFile, setFile}, name) + 1 }
+
+// shown is what g is, without what may be a secret.
+func (g *given) shown() string {
+	name := "$" + g.variable
+	if g.variable == "" {
+		name = "--set " + g.path
+	}
+	switch {
+	case g.bare:
+		return name
+	case g.plain || g.value == "":
+		return name + "=" + strings.Map(printable, g.value)
+	}
+	return name + "=" + mask
+}
+
+// printable gives r, or something else where a terminal would obey it.
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return '?'
+	}
+	return r
+}
+
+// place is where in the file something stands.
+func place(at hcl.Range) string { return fmt.Sprintf("%s:%d", at.Filename, at.Start.Line) }
 
 // snippet writes the line where a mistake begins, with a caret under it, and
 // tells whether nothing of the line is masked.

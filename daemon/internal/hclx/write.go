@@ -6,29 +6,60 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ingestd/ingestd/engine"
 )
 
 // Write gives the settings of a configuration struct in HCL, as the inside of a
 // block that is indented by indent, secrets masked.
-func Write(indent string, config any) string {
-	var out strings.Builder
-	writeFields(&out, indent, reflect.ValueOf(config))
-	return out.String()
+func Write(indent string, config any) string { return WriteWith(nil, indent, "", config) }
+
+// WriteWith is Write, with a comment behind each setting that says where it came
+// from. Path is that of the block. Nil origins: no comments.
+func WriteWith(origins Origins, indent, path string, config any) string {
+	w := writer{origins: origins}
+	w.fields(indent, path, reflect.ValueOf(config))
+	return w.out.String()
 }
 
-func writeFields(out *strings.Builder, indent string, v reflect.Value) {
+// writer writes blocks.
+type writer struct {
+	out     strings.Builder
+	origins Origins // nil: they are not written
+}
+
+// farRight is the last column, in characters, to which comments are moved so that
+// they stand below each other.
+const farRight = 64
+
+func (w *writer) fields(indent, path string, v reflect.Value) {
 	widest := 0
 	for _, f := range fieldsOf(v) {
 		if !f.block {
 			widest = max(widest, len(f.name))
 		}
 	}
+	var lines, origins []string
 	for _, f := range fieldsOf(v) {
 		if !f.block {
-			fmt.Fprintf(out, "%s%-*s = %s\n", indent, widest, f.name, literal(f.value))
+			lines = append(lines, fmt.Sprintf("%s%-*s = %s", indent, widest, f.name, literal(f.value)))
+			origins = append(origins, w.origins.Of(join(path, f.name)))
 		}
+	}
+	right := 0
+	for _, line := range lines {
+		if n := utf8.RuneCountInString(line); n <= farRight {
+			right = max(right, n)
+		}
+	}
+	for i, line := range lines {
+		w.out.WriteString(line)
+		if w.origins != nil {
+			blanks := max(0, right-utf8.RuneCountInString(line)) + 1
+			w.out.WriteString(strings.Repeat(" ", blanks) + "# " + origins[i])
+		}
+		w.out.WriteByte('\n')
 	}
 	for _, f := range fieldsOf(v) {
 		switch {
@@ -36,18 +67,19 @@ func writeFields(out *strings.Builder, indent string, v reflect.Value) {
 		case f.value.Kind() == reflect.Slice:
 			for i := range f.value.Len() {
 				element := f.value.Index(i)
-				writeBlock(out, indent, f.name+" "+quote(labelOf(element).String()), element)
+				name := labelOf(element).String()
+				w.block(indent, join(join(path, f.name), name), f.name+" "+quote(name), element)
 			}
 		case f.value.Kind() != reflect.Pointer || !f.value.IsNil():
-			writeBlock(out, indent, f.name, f.value)
+			w.block(indent, join(path, f.name), f.name, f.value)
 		}
 	}
 }
 
-func writeBlock(out *strings.Builder, indent, header string, v reflect.Value) {
-	fmt.Fprintf(out, "\n%s%s {\n", indent, header)
-	writeFields(out, indent+"  ", v)
-	fmt.Fprintf(out, "%s}\n", indent)
+func (w *writer) block(indent, path, header string, v reflect.Value) {
+	fmt.Fprintf(&w.out, "\n%s%s {\n", indent, header)
+	w.fields(indent+"  ", path, v)
+	fmt.Fprintf(&w.out, "%s}\n", indent)
 }
 
 // literal writes a value as the file would have it.
