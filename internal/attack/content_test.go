@@ -178,7 +178,7 @@ var contentAttacks = map[string]func(*attacker) error{
 func TestHostileJSON(t *testing.T) {
 	together(t)
 	x := start(t, "--set=transport.websocket.max_message_size=16MiB", "--set=router.max_pending=256MiB")
-	x.coarse = true // messages of up to 13 MiB are stored beside those of the client
+	x.saturated = true // messages of up to 13 MiB are stored beside those of the client
 	rounds := long.Scale(1, 3)
 	slowest, of := 0, ""
 	for range x.rounds() {

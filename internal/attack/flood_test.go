@@ -7,9 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,24 +55,38 @@ var floodAttacks = map[string]func(*attacker) error{
 	},
 
 	// deaf sends on each of N connections what has to be answered, and reads none
-	// of it.
+	// of it, until it is released. It tells how many connections it was refused.
 	"deaf": func(a *attacker) error {
-		a.tell("begun", nil)
-		err := a.eachAtOnce(func(i int) error {
-			c, err := a.dial(i)
-			if err != nil {
+		conns := make([]*raw, a.N)
+		var refused atomic.Int64
+		err := a.each(a.N, func(i int) (err error) {
+			if conns[i], err = a.dial(i); err != nil {
 				return err
 			}
+			_ = conns[i].Conn.(interface{ SetReadBuffer(int) error }).SetReadBuffer(4096)
+			r, err := conns[i].ask("/ws")
+			if err == nil && r.StatusCode != http.StatusSwitchingProtocols {
+				refused.Add(1)
+				err = conns[i].Close()
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		a.tell("begun", map[string]int{"refused": int(refused.Load())})
+		_ = a.eachAtOnce(func(i int) error {
+			c := conns[i]
 			defer func() { _ = c.Close() }()
-			_ = c.Conn.(interface{ SetReadBuffer(int) error }).SetReadBuffer(4096)
-			if _, err := c.ask("/ws"); err != nil {
-				return err
-			}
+			go func() {
+				<-a.released
+				_ = c.Close()
+			}()
 			c.forEver(text(strings.Repeat(`{"op":"nothing","id":"deaf"}`, 1000)))
 			return nil
 		})
 		a.tell("ended", nil)
-		return err
+		return nil
 	},
 
 	// bomb offers compression, and sends N MiB of zeros as little as they can be.
@@ -155,9 +173,9 @@ var floodAttacks = map[string]func(*attacker) error{
 			}
 			select {
 			case <-a.released:
-				_, err := c.Write(of(0x88, "\x03\xe8"))
 				a.tell("sent", map[string]int{"messages": n + 100})
-				return err
+				_ = c.Conn.(interface{ SetLinger(int) error }).SetLinger(0) // what waits is dropped
+				return c.Close()
 			default:
 			}
 		}
@@ -238,8 +256,16 @@ func (x *target) ends(name, attackName, text string, n int, want ...int) {
 	if closed != n {
 		x.t.Errorf("%s: the connections ended with %v, want %v", name, r.Counts, want)
 	}
-	x.t.Logf("FIGURE %s: %v, all ended after %d ms", name, r.Counts, r.Counts["milliseconds"])
+	x.slowest[name] = max(x.slowest[name], r.Counts["milliseconds"])
 	e.end()
+}
+
+// slowestEnds tells how long the connections lasted at most that ends has seen.
+func (x *target) slowestEnds() {
+	x.t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(x.slowest)) {
+		x.t.Logf("FIGURE %s: all closed, the last after %d ms", name, x.slowest[name])
+	}
 }
 
 // X4, X5: a message that has begun must end, however it is sent.
@@ -254,6 +280,7 @@ func TestMessagesThatNeverEnd(t *testing.T) {
 		x.ends("X5 empty fragments", "fragments", "", n, 1008, endReset)
 		x.wave()
 	}
+	x.slowestEnds()
 	x.fine()
 }
 
@@ -265,6 +292,7 @@ func TestPingFlood(t *testing.T) {
 		x.again(func() { x.ends("X8", "pings", "", long.Scale(5, 100), 1008, endReset) })
 		x.wave()
 	}
+	x.slowestEnds()
 	x.fine()
 }
 
@@ -274,6 +302,7 @@ func TestDeafClients(t *testing.T) {
 	together(t)
 	n := long.Scale(10, 1000)
 	x := start(t, "--set=log.level=info")
+	x.saturated = true
 	for range x.rounds() {
 		e := attack(t, order{Attack: "deaf", Address: x.address(), N: n})
 		e.says("begun")
@@ -287,6 +316,38 @@ func TestDeafClients(t *testing.T) {
 		t.Errorf("the memory grew by %d bytes, more than %d", grown, most)
 	}
 	x.fine()
+}
+
+// X9, with the limits of docs/security.md.
+func TestDeafClientsLimited(t *testing.T) {
+	n := long.Scale(100, 1000)
+	x := start(t, append(recommended(t), "--set=log.level=info")...)
+	for range x.rounds() {
+		e := attack(t, order{Attack: "deaf", Address: x.address(), N: n})
+		if refused := e.says("begun").Counts["refused"]; refused != n-50 {
+			t.Errorf("%d connections are refused, want %d", refused, n-50)
+		}
+		x.wave()
+		e.end()
+	}
+	x.fine()
+}
+
+// recommended are the limits of the example in docs/security.md.
+func recommended(t *testing.T) (settings []string) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"max_connections_per_address", "messages_per_second", "bytes_per_second"} {
+		m := regexp.MustCompile(`(?m)^  ` + name + ` += "?(\w+)"?$`).FindSubmatch(text)
+		if m == nil {
+			t.Fatalf("there is no %s in the example", name)
+		}
+		settings = append(settings, fmt.Sprintf("--set=transport.websocket.%s=%s", name, m[1]))
+	}
+	return settings
 }
 
 // X7: nothing is compressed unless that is asked for, and then what comes out is
@@ -327,6 +388,7 @@ func TestManyIDs(t *testing.T) {
 	n := long.Scale(20_000, 1_000_000)
 	most := n / 10
 	x := start(t, fmt.Sprintf("--set=router.max_streams=%d", most), "--set=log.level=info")
+	x.saturated = true // with a rate: TestRate
 	for round := range x.rounds() {
 		e := attack(t, order{Attack: "ids", Address: x.address(), N: n, Text: fmt.Sprint("many-", round)})
 		r := e.says("flushed")
@@ -403,19 +465,25 @@ func TestRate(t *testing.T) {
 	x.fine()
 }
 
-// X19: one id has nearly all of the traffic. The others are served.
+// X19: one id has nine tenths of the traffic, or as much as it can. The others are
+// served.
 func TestNoisyNeighbour(t *testing.T) {
-	x := start(t, "--set=log.level=info")
-	for range x.rounds() {
-		e := attack(t, order{Attack: "neighbour", Address: x.address()})
-		e.says("begun")
-		begun := time.Now()
-		x.wave()
-		e.release()
-		t.Logf("FIGURE X19: %d messages to one id in %v", e.says("sent").Counts["messages"], time.Since(begun).Round(time.Millisecond))
-		e.end()
+	const nine = 9 * int(time.Second/pace)
+	for _, rate := range []int{nine, 0} {
+		x := start(t, fmt.Sprintf("--set=transport.websocket.messages_per_second=%d", rate), "--set=log.level=info")
+		x.saturated = rate == 0
+		for range x.rounds() {
+			e := attack(t, order{Attack: "neighbour", Address: x.address()})
+			e.says("begun")
+			begun := time.Now()
+			x.wave()
+			e.release()
+			t.Logf("FIGURE X19: %d messages to one id in %v, beside %d a second to others",
+				e.says("sent").Counts["messages"], time.Since(begun).Round(time.Millisecond), time.Second/pace)
+			e.end()
+		}
+		x.fine()
 	}
-	x.fine()
 }
 
 // Every attack is ordered by a test.

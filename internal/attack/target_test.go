@@ -33,6 +33,8 @@ type target struct {
 	log    *buffer // all that the daemon says
 	files  int     // that it had open, and
 	memory int64   // its bytes, before the attack
+
+	slowest map[string]int // milliseconds, by the attack: see ends
 	*behaved
 }
 
@@ -67,7 +69,7 @@ func start(t *testing.T, args ...string) *target {
 
 func startAs(t *testing.T, p plan) *target {
 	t.Helper()
-	x := &target{t: t, dir: directory(t), log: &buffer{}}
+	x := &target{t: t, dir: directory(t), log: &buffer{}, slowest: make(map[string]int)}
 	command := child.Command{Path: childtest.Program(t), Args: []string{"run"}, Dir: x.dir, Log: x.log}
 	if p.config != "" {
 		x.write("config.hcl", p.config)
@@ -189,13 +191,18 @@ func (x *target) resident(field string) int64 {
 // a while disturbs both.
 func (x *target) rounds() iter.Seq[int] {
 	return func(attack func(int) bool) {
-		for i := range long.Scale(1, 3) {
+		n := long.Scale(1, 3)
+		if x.saturated {
+			n = 1
+		}
+		for i := range n {
 			if !attack(i) {
 				return
 			}
 			x.recovers()
 			if long.On() {
 				x.forget()
+				x.look() // streams whose sender is gone are ended
 				x.calm()
 			}
 		}
