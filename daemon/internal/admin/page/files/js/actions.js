@@ -1,13 +1,13 @@
 // What an operator does: a test message, a reload, a look at the configuration.
 
-import { $, attribute, copier, h, show, text } from "./dom.js";
+import { $, attribute, copier, fill, h, show, text } from "./dom.js";
 import * as api from "./api.js";
 import * as f from "./format.js";
 
 const example = `{"id": "test-1", "data": {"celsius": 20.5}}`;
 
 function answer(state, title, lines, raw) {
-	$("send-answer").replaceChildren(
+	fill($("send-answer"),
 		h("p", { class: "verdict " + state, text: title }),
 		lines.length ? h("ul", null, lines.map((l) => h("li", { text: f.printable(l) }))) : null,
 		raw ? h("pre", { tabindex: "0", role: "region", "aria-label": "The answer as it came", text: f.payload(raw) }) : null,
@@ -46,7 +46,7 @@ async function send(event) {
 }
 
 function outcome(state, title, lines) {
-	$("reload-outcome").replaceChildren(
+	fill($("reload-outcome"),
 		h("p", { class: "verdict " + state, text: title }),
 		lines.length ? h("ul", null, lines.map((l) => h("li", { text: f.printable(l) }))) : null,
 	);
@@ -71,11 +71,11 @@ async function reload() {
 async function config() {
 	try {
 		const { source, text: all } = await api.get("config");
-		$("config-text").replaceChildren(
+		fill($("config-text"),
 			h("div", { class: "title" }, h("p", { class: "note", text: f.printable(source || "No file: the defaults.") + " Secrets are masked." }), copier("the configuration", () => all)),
 			h("pre", { class: "config", tabindex: "0", role: "region", "aria-label": "Effective configuration", text: f.payload(all) }));
 	} catch (err) {
-		$("config-text").replaceChildren(h("p", { class: "empty bad", text: f.printable(err.message) }));
+		fill($("config-text"), h("p", { class: "empty bad", text: f.printable(err.message) }));
 	}
 }
 

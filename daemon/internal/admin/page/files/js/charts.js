@@ -16,11 +16,11 @@ const plans = [
 		series: [
 			{ key: "received", label: "in", color: "--c1" },
 			{ key: "stored", label: "stored", color: "--c2", fill: true },
-			{ key: "dead_lettered", label: "refused", color: "--bad", optional: true },
+			{ key: "dead_lettered", label: "refused", color: "--bad", optional: true, width: 2 },
 		],
 	},
 	{
-		name: "latency", title: "Latency", unit: "from receipt to stored", read: f.latencyText, axis: f.latencyText, least: 0.001,
+		name: "latency", title: "Latency", unit: "from receipt to stored", read: f.latencyText, axis: (s) => (s ? f.latencyText(s) : "0"), least: 0.001,
 		series: [
 			{ key: "stored_p50", label: "p50", color: "--c2", fill: true },
 			{ key: "stored_p99", label: "p99", color: "--c1" },
@@ -30,7 +30,7 @@ const plans = [
 	{
 		name: "waiting", title: "Waiting", unit: "messages not yet stored", read: f.number, axis: f.compact, least: 1,
 		series: [
-			{ key: "pending", label: "in memory", color: "--c1", fill: true },
+			{ key: "pending", label: "in memory", color: "--c2", fill: true },
 			{ key: "spool", label: "in the spool", color: "--c3", fill: true, optional: true },
 		],
 	},
@@ -112,7 +112,7 @@ class Chart {
 				...plan.series.map((s) => ({
 					label: s.label,
 					stroke: () => style(s.color),
-					width: plan.stacked ? 1 : 1.5,
+					width: s.width ?? (plan.stacked ? 1 : 1.5),
 					dash: s.dash,
 					spanGaps: false,
 					points: { show: false },

@@ -16,6 +16,11 @@ export function h(name, props, ...children) {
 	return element;
 }
 
+// fill puts children in the place of what an element holds; null is none.
+export function fill(element, ...children) {
+	element.replaceChildren(...children.flat().filter((c) => c !== null && c !== undefined && c !== false));
+}
+
 const NS = "http://www.w3.org/2000/svg";
 
 // svg makes an element of a drawing.

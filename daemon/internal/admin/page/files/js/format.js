@@ -40,6 +40,7 @@ export function plural(n, one, many) {
 	return whole.format(n) + " " + (n === 1 ? one : many ?? one + "s");
 }
 
+const minute = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
@@ -53,7 +54,7 @@ export function when(value) {
 	if (date.getUTCFullYear() < 2) return none; // Go's zero time
 	const now = new Date();
 	if (date.toDateString() === now.toDateString()) return time(date);
-	return day.format(date) + " " + (date.getFullYear() === now.getFullYear() ? time(date) : date.getFullYear());
+	return day.format(date) + " " + (date.getFullYear() === now.getFullYear() ? minute.format(date) : date.getFullYear());
 }
 
 // ago is how long something lasts: its two largest units.

@@ -1,6 +1,6 @@
 // Dead letters: the list, one of them, and what can be done about them.
 
-import { $, attribute, confirm, copier, h, show, text, toast } from "./dom.js";
+import { $, attribute, confirm, copier, fill, h, show, text, toast } from "./dom.js";
 import * as api from "./api.js";
 import * as f from "./format.js";
 import { idText } from "./streams.js";
@@ -131,19 +131,19 @@ const someName = () => f.plural(selected.size, "letter");
 async function look(letter) {
 	const number = String(letter.number);
 	text($("letter-title"), "Dead letter " + number);
-	$("letter-body").replaceChildren(h("p", { class: "empty", text: "Loading …" }));
-	$("letter-actions").replaceChildren();
+	fill($("letter-body"), h("p", { class: "empty", text: "Loading …" }));
+	fill($("letter-actions"));
 	if (!$("letter").open) $("letter").showModal();
 	let l;
 	try {
 		l = await api.letter(number);
 	} catch (err) {
-		$("letter-body").replaceChildren(h("p", { class: "empty bad", text: err.status === 404 ? "It is gone: it was replayed or discarded meanwhile." : f.printable(err.message) }));
+		fill($("letter-body"), h("p", { class: "empty bad", text: err.status === 404 ? "It is gone: it was replayed or discarded meanwhile." : f.printable(err.message) }));
 		return;
 	}
 	const data = "data_base64" in l ? l.data_base64 : JSON.stringify(l.data, null, 2) ?? "";
 	const fact = (name, value) => (value === undefined || value === null || value === "" ? null : h("div", null, h("dt", { text: name }), h("dd", { text: f.printable(value) })));
-	$("letter-body").replaceChildren(
+	fill($("letter-body"),
 		h("p", { class: "why bad" }, l.error_code ? h("b", { text: f.printable(l.error_code) + " " }) : null, f.printable(l.reason ?? "")),
 		h("div", { class: "title" }, h("h3", null, h("span", { class: "id whole", text: f.printable(l.id) })), copier("the id", () => l.id)),
 		h("dl", { class: "facts two" },
@@ -153,7 +153,7 @@ async function look(letter) {
 		h("div", { class: "title" }, h("h4", { text: "data_base64" in l ? "Data, which is no JSON, in base64" : "Data" }), copier("the data", () => data)),
 		h("pre", { tabindex: "0", role: "region", "aria-label": "Data", text: f.payload(data) }),
 	);
-	$("letter-actions").replaceChildren(
+	fill($("letter-actions"),
 		h("button", { type: "button", class: "danger write", text: "Discard …", disabled: readOnly, onclick: () => discard([number], "letter " + number) }),
 		h("button", { type: "button", class: "primary write", text: "Replay …", disabled: readOnly, onclick: () => replay([number], "letter " + number) }),
 	);

@@ -11,23 +11,28 @@ export function state(status) {
 	if (parts.includes("blocked") || sink === "blocked") return "blocked";
 	if (!status.ready || sink === "failing" || parts.includes("failing") || parts.includes("failed")) return "failing";
 	if (parts.includes("full") || sink === "opening" || status.spool?.state === "full") return "waiting";
-	return "flowing";
+	return status.rates.received > 0 || status.messages.pending > 0 ? "flowing" : "idle";
 }
 
 const said = {
-	flowing: "Flowing", waiting: "Waiting", failing: "Failing", blocked: "Blocked", draining: "Draining",
+	flowing: "Flowing", idle: "Idle", waiting: "Waiting", failing: "Failing", blocked: "Blocked", draining: "Draining",
 	away: "Away", loading: "Loading",
 };
 
+const calm = new Set(["flowing", "idle", "loading"]);
+let announced = "loading";
+
 export function headline(name, summary) {
 	document.body.dataset.state = name;
-	attribute($("headline-icon"), "href", "#i-" + name);
+	attribute($("headline-icon"), "href", "#i-" + (name === "idle" ? "flowing" : name));
 	if ($("word").textContent !== said[name]) {
 		text($("word"), said[name]);
-		if (name !== "loading") text($("announce"), said[name] + ". " + summary); // not each second
+		// A screen reader hears of a change, and not each second.
+		if (!(calm.has(name) && calm.has(announced))) text($("announce"), said[name] + ". " + summary);
+		announced = name;
 	}
 	text($("summary"), f.printable(summary));
-	document.title = name === "flowing" ? "ingestd" : said[name] + " · ingestd";
+	document.title = calm.has(name) ? "ingestd" : said[name] + " · ingestd";
 }
 
 function meta(status) {
@@ -44,6 +49,7 @@ function meta(status) {
 	attribute(ready, "title", status.ready ? "It takes messages." : f.printable(status.reason));
 }
 
+const spooled = (s) => s.spool && s.spool.messages > s.messages.pending;
 const sum = (counts) => Object.values(counts ?? {}).reduce((a, b) => a + b, 0);
 
 const figures = [
@@ -53,9 +59,10 @@ const figures = [
 		note: (s) => f.number(s.messages.stored) + " stored",
 	},
 	{
-		key: "pending", label: "Waiting", value: (s) => f.number(s.messages.pending),
-		note: (s) => f.bytes(s.messages.pending_bytes) + " of " + f.bytes(s.messages.max_pending),
-		share: (s) => s.messages.pending_bytes / s.messages.max_pending,
+		// What waits in the spool is there until it is settled, in memory or not.
+		key: "pending", label: "Waiting", value: (s) => f.number(Math.max(s.messages.pending, s.spool?.messages ?? 0)),
+		note: (s) => (spooled(s) ? f.bytes(s.spool.bytes) + " of " + f.bytes(s.spool.max) + " on disk" : f.bytes(s.messages.pending_bytes) + " of " + f.bytes(s.messages.max_pending)),
+		share: (s) => (spooled(s) ? s.spool.bytes / s.spool.max : s.messages.pending_bytes / s.messages.max_pending),
 	},
 	{
 		key: "stored_p99", label: "Receipt to stored", latency: true, wide: true,
@@ -126,7 +133,8 @@ function pair(element, { p50, p99 }) {
 	if (element.dataset.is === want) return;
 	element.dataset.is = want;
 	const unit = (u) => h("span", { class: "per", text: u });
-	if (unitA === unitB) element.replaceChildren(a, h("span", { class: "slash", text: "/" }), b, unit(unitB));
+	if (!unitA && !unitB) element.replaceChildren(a);
+	else if (unitA === unitB) element.replaceChildren(a, h("span", { class: "slash", text: "/" }), b, unit(unitB));
 	else element.replaceChildren(a, unit(unitA), h("span", { class: "slash", text: "/" }), b, unit(unitB));
 }
 
@@ -147,7 +155,11 @@ export function update(status) {
 }
 
 export function trends(history) {
-	for (const figure of figures) drawSpark(figure.spark, history.get(figure.key));
+	const spool = history.get("spool");
+	for (const figure of figures) {
+		const values = history.get(figure.key);
+		drawSpark(figure.spark, figure.key === "pending" ? values.map((v, i) => (v === null ? v : Math.max(v, spool[i] ?? 0))) : values);
+	}
 }
 
 // start tells who has just started the daemon how to send something.

@@ -47,7 +47,7 @@ function fill(c, state, sentence, facts) {
 }
 
 const counts = (map, prefix) =>
-	Object.entries(map ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]).map(([name, n]) => [prefix + f.words(name), f.number(n), true]);
+	Object.entries(map ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]).map(([name, n]) => [prefix + f.words(name), f.number(n)]);
 
 const kinds = { websocket: "Websocket server", http: "HTTP server", websocket_client: "Feeds" };
 
@@ -70,8 +70,7 @@ function router(status, part) {
 		["waiting", f.plural(messages.pending, "message")],
 		["memory", f.bytes(messages.pending_bytes) + " of " + f.bytes(messages.max_pending)],
 		["groups written", f.number(writes.groups)],
-		...[["tried again", retries.transient], ["blocked", retries.blocked], ["split", retries.split]].filter(([, n]) => n > 0).map(([name, n]) => [name, f.number(n), true]),
-		...counts(messages.rejected, "refused: "),
+		...[["tried again", retries.transient], ["blocked", retries.blocked], ["split", retries.split]].filter(([, n]) => n > 0).map(([name, n]) => [name, f.number(n)]),
 	];
 	const share = messages.max_pending ? messages.pending_bytes / messages.max_pending : 0;
 	const sentence = {

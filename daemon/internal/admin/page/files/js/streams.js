@@ -1,6 +1,6 @@
 // The busiest streams, and one looked up by its id.
 
-import { $, attribute, copier, h, show, text } from "./dom.js";
+import { $, attribute, copier, fill, h, show, text } from "./dom.js";
 import * as api from "./api.js";
 import * as f from "./format.js";
 
@@ -83,15 +83,15 @@ async function look(id, again) {
 	if (!again) {
 		chosen = id;
 		for (const [other, r] of rows) r.element.classList.toggle("chosen", other === id);
-		detail.replaceChildren(h("p", { class: "empty", text: "Looking it up …" }));
+		fill(detail, h("p", { class: "empty", text: "Looking it up …" }));
 	}
 	let stream;
 	try {
-		stream = await api.get("stream?messages=10&id=" + encodeURIComponent(id));
+		stream = await api.get("stream?messages=6&id=" + encodeURIComponent(id));
 	} catch (err) {
 		if (mine !== asked || (again && err.status !== 404)) return;
 		detail.dataset.is = "";
-		detail.replaceChildren(h("p", { class: err.status === 404 ? "empty" : "empty bad", text: err.status === 404 ? "There is no stream with this id: none is live, and nothing is stored." : f.printable(err.message) }));
+		fill(detail, h("p", { class: err.status === 404 ? "empty" : "empty bad", text: err.status === 404 ? "There is no stream with this id: none is live, and nothing is stored." : f.printable(err.message) }));
 		return;
 	}
 	if (mine !== asked) return;
@@ -106,7 +106,7 @@ async function look(id, again) {
 	} else facts.push(fact("now", stateOf("not live")));
 	for (const [key, name, write] of storedFacts) if (stored && stored[key] !== null && stored[key] !== undefined) facts.push(fact(name, write(stored[key])));
 	const keep = document.activeElement?.closest("#stream-detail")?.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
-	detail.replaceChildren(
+	fill(detail,
 		h("div", { class: "title" }, h("h3", null, idText(stream.id)), copier("the id", () => stream.id)),
 		h("dl", { class: "facts" }, facts),
 		unreadable ? h("p", { class: "note bad", text: f.printable(unreadable) }) : null,
