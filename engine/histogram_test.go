@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,15 +49,15 @@ func TestHistogram(t *testing.T) {
 func TestFigures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		var faults []error
+		faults := make(chan error, 10)
 		s.fault = func(context.Context, []engine.Batch) (int, error) {
 			time.Sleep(300 * time.Millisecond) // virtual
-			if len(faults) == 0 {
+			select {
+			case err := <-faults:
+				return 0, err
+			default:
 				return 0, nil
 			}
-			err := faults[0]
-			faults = faults[1:]
-			return 0, err
 		}
 		r := start(t, s, func(o *engine.Options) {
 			o.BatchSize, o.BatchWait, o.RetryMin, o.RetryMax = 4, 2*time.Second, time.Millisecond, time.Millisecond
@@ -95,10 +96,12 @@ func TestFigures(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 
-		faults = []error{
+		for _, err := range []error{
 			engine.Permanent(errors.New("bad")), nil, nil, // two messages, halved
 			engine.Reject(0, 0, errors.New("bad")), nil, // one of two
 			errors.New("busy"), engine.Blocked(errors.New("no table")), nil,
+		} {
+			faults <- err
 		}
 		for _, id := range []string{"c", "d", "e"} {
 			r.send(id, "1")
@@ -135,8 +138,9 @@ func TestReplayedAreNoLatency(t *testing.T) {
 func TestSince(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
-		fault := errors.New("busy")
-		s.fault = func(context.Context, []engine.Batch) (int, error) { return 0, fault }
+		var fault fault
+		fault.set(errors.New("busy"))
+		s.fault = func(context.Context, []engine.Batch) (int, error) { return 0, fault.get() }
 		r := start(t, s, nil)
 		r.route(engine.Message{ID: "a", Data: []byte("1")})
 		r.route(engine.Message{Kind: engine.Flush, ID: "a"})
@@ -147,7 +151,7 @@ func TestSince(t *testing.T) {
 		if h := r.Health(); h.Failing == nil || !h.FailingSince.Equal(failed) || h.Blocked != nil || !h.BlockedSince.IsZero() {
 			t.Errorf("failing: %+v", h)
 		}
-		fault = engine.Blocked(errors.New("no table"))
+		fault.set(engine.Blocked(errors.New("no table")))
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		h := r.Health()
@@ -160,7 +164,7 @@ func TestSince(t *testing.T) {
 		if h := r.Health(); !h.BlockedSince.Equal(since) {
 			t.Errorf("blocked since %v, and since %v", since, h.BlockedSince)
 		}
-		fault = nil
+		fault.set(nil)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if h := r.Health(); h.Blocked != nil || h.Failing != nil || !h.BlockedSince.IsZero() || !h.FailingSince.IsZero() {
@@ -175,10 +179,10 @@ func TestStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
 		began := time.Now()
-		fault := error(nil)
+		var fault fault
 		s.fault = func(context.Context, []engine.Batch) (int, error) {
 			time.Sleep(time.Second)
-			return 0, fault
+			return 0, fault.get()
 		}
 		r := start(t, s, func(o *engine.Options) {
 			o.BatchWait, o.IdleTimeout, o.Writers = 10*time.Second, time.Minute, 1
@@ -211,14 +215,15 @@ func TestStream(t *testing.T) {
 		if st := look("a", engine.StateIdle, 2, 0); !st.Since.Equal(began.Add(time.Second)) {
 			t.Errorf("idle since %v, not %v", st.Since, began.Add(time.Second))
 		}
-		fault = errors.New("busy")
+		busy := errors.New("busy")
+		fault.set(busy)
 		r.send("a", "3")
 		r.route(engine.Message{Kind: engine.Flush, ID: "a"})
 		time.Sleep(3 * time.Second)
-		if st := look("a", engine.StateRetrying, 3, 1); !errors.Is(st.Err, fault) {
-			t.Errorf("%v is no %v", st.Err, fault)
+		if st := look("a", engine.StateRetrying, 3, 1); !errors.Is(st.Err, busy) {
+			t.Errorf("%v is no %v", st.Err, busy)
 		}
-		fault = nil
+		fault.set(nil)
 		time.Sleep(40 * time.Second)
 		look("a", engine.StateIdle, 3, 0)
 		time.Sleep(2 * time.Minute)
@@ -237,13 +242,11 @@ func TestStreamWaitsForLetters(t *testing.T) {
 		s.fault = func(_ context.Context, batches []engine.Batch) (int, error) {
 			return 0, engine.Permanent(errors.New("bad"))
 		}
-		full := true
+		var full fault
+		full.set(errors.New("disk full"))
 		r := start(t, s, func(o *engine.Options) {
 			o.DeadLetters = keeperFunc(func(context.Context, []engine.DeadLetter) error {
-				if full {
-					return errors.New("disk full")
-				}
-				return nil
+				return full.get()
 			})
 		})
 		r.send("a", "1")
@@ -253,7 +256,7 @@ func TestStreamWaitsForLetters(t *testing.T) {
 		if st, _ := r.Stream("a"); st.State != engine.StateRetrying || st.Err == nil || st.Err.Error() != "disk full" {
 			t.Errorf("%+v", st)
 		}
-		full = false
+		full.set(nil)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if st, ok := r.Stream("a"); ok && (st.State != engine.StateIdle || st.Err != nil) {
@@ -261,6 +264,24 @@ func TestStreamWaitsForLetters(t *testing.T) {
 		}
 		r.end()
 	})
+}
+
+// fault is an error that changes while a sink returns it.
+type fault struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (f *fault) set(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
+func (f *fault) get() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
 }
 
 type keeperFunc func(context.Context, []engine.DeadLetter) error
