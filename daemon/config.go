@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/ingestd/ingestd/daemon/internal/admin"
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
 	"github.com/ingestd/ingestd/engine"
 )
@@ -59,8 +61,13 @@ type deliveryConfig struct {
 }
 
 type adminConfig struct {
-	Listen string `hcl:"listen,optional"`
+	Listen string        `hcl:"listen,optional"`
+	Token  engine.Secret `hcl:"token,optional" live:"true"`
+	Hosts  []string      `hcl:"hosts,optional" live:"true"`
 }
+
+// access is whom the admin server lets in.
+func (c *adminConfig) access() admin.Access { return admin.Access{Token: c.Token, Hosts: c.Hosts} }
 
 // sinkConfig is the chosen sink with its settings.
 type sinkConfig struct {
@@ -110,7 +117,7 @@ func defaultCore() core {
 			WhenFull:    whenFullBlock,
 		},
 		Delivery: deliveryConfig{SpoolMax: 10 * engine.GiB, RetryMin: o.RetryMin, RetryMax: o.RetryMax},
-		Admin:    adminConfig{Listen: "127.0.0.1:7002"},
+		Admin:    adminConfig{Listen: "127.0.0.1:7002", Hosts: []string{}},
 	}
 }
 
@@ -169,7 +176,7 @@ func (c *core) validate() error {
 		check(slices.Contains(allowed, value), option, "must be one of %s, not %q", strings.Join(allowed, ", "), value)
 	}
 	check(c.DataDir != "", "data_dir", "must name a directory")
-	oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
+	oneOf("log.level", c.Log.Level, logLevels...)
 	oneOf("log.format", c.Log.Format, formatText, formatJSON)
 	oneOf("router.when_full", c.Router.WhenFull, whenFullBlock, whenFullReject)
 	check(c.Delivery.SpoolMax > 0, "delivery.spool_max", "must be at least 1B, not %v", c.Delivery.SpoolMax)
@@ -180,15 +187,30 @@ func (c *core) validate() error {
 		}
 		check(err == nil, "admin.listen", `must be an address and a port like 127.0.0.1:7002, or "" for none, not %q`, c.Admin.Listen)
 	}
+	check(c.Admin.Token == "" || adminToken.MatchString(string(c.Admin.Token)),
+		"admin.token", "must have 16 to 512 letters, digits or signs, and no space")
+	for _, host := range c.Admin.Hosts {
+		check(adminHost.MatchString(host), "admin.hosts", "must be names like ingest.example.com, without a port, not %q", host)
+	}
+	check(len(c.Admin.Hosts) == 0 || c.Admin.Token != "", "admin.hosts", "needs a token: set admin.token")
 	return errors.Join(errs...)
 }
+
+// logLevels are the values of log.level.
+var logLevels = []string{"trace", "debug", "info", "warn", "error"}
+
+// A token that can be guessed is none.
+var (
+	adminToken = regexp.MustCompile(`^[!-~]{16,512}$`)
+	adminHost  = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`)
+)
 
 // level is the log level, as hclog has it.
 func (c *core) level() hclog.Level { return hclog.LevelFromString(c.Log.Level) }
 
 // secrets lists every secret of the configuration.
 func (c *config) secrets() []string {
-	found := hclx.Secrets(c.sink.config)
+	found := append(hclx.Secrets(&c.core), hclx.Secrets(c.sink.config)...)
 	for _, t := range c.transports {
 		found = append(found, hclx.Secrets(t.config)...)
 	}

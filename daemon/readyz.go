@@ -1,15 +1,12 @@
 package daemon
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/ingestd/ingestd/daemon/internal/hclx"
+	"github.com/ingestd/ingestd/daemon/internal/api"
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/spool"
 )
@@ -17,50 +14,30 @@ import (
 // fullFor is how long there may be no room before the daemon is not ready.
 const fullFor = 5 * time.Second
 
-// status is the answer of /readyz.
-type status struct {
-	Ready  bool   `json:"ready"`
-	Reason string `json:"reason,omitempty"` // why it is not ready
-	Parts  []part `json:"parts"`
-}
-
-// part is the state of one part of the daemon.
-type part struct {
-	Name   string `json:"name"`
-	State  string `json:"state"` // ok draining full failing blocked failed
-	Detail string `json:"detail"`
-}
-
-// statusOf gives the function that tells the status; ctx ends when a drain
-// begins.
-func (d *daemon) statusOf(ctx context.Context, p *parts) func() status {
-	return func() status {
-		health, stats, current := p.engine.Health(), p.engine.Stats(), d.current.Load()
-		j := judge{now: time.Now()}
-		if p.spool != nil {
-			h := p.spool.Health()
-			h.Draining = h.Draining || ctx.Err() != nil
-			j.spool(h, p.spool.Stats(), current.Delivery.SpoolMax)
-			health = behindSpool(health)
-		}
-		health.Draining = health.Draining || ctx.Err() != nil
-		j.engine(health, fmt.Sprintf("%s live, %s pending, %s of %s", count(stats.Streams, "stream"),
-			count(int(stats.Pending), "message"), human(engine.Size(stats.PendingBytes)), human(current.Router.MaxPending)))
-		j.sink(health, "sink."+d.cfg.sink.name, p.sink.String(), p.spool != nil)
-		if health.Draining {
-			j.add("dead_letters", "draining")
-		} else {
-			j.letters(p.letters.Count(ctx))
-		}
-		for _, t := range p.transports {
-			state := "ok"
-			if health.Draining {
-				state = "draining"
-			}
-			j.add(t.name, state, t.URL())
-		}
-		return j.status(d.cfg.secrets()...)
+// Readiness is the look as /readyz has it: whether messages would be taken.
+func (l *look) Readiness() api.Readiness {
+	j := judge{now: l.now}
+	sink := "sink." + l.cfg.sink.name
+	if l.starting {
+		j.because("starting: the sink is being opened")
+		j.add(sink, "opening")
+		return j.readiness(l.redact)
 	}
+	if l.spooled {
+		j.spool(l.spoolHealth, l.spool, l.cfg.Delivery.SpoolMax)
+	}
+	j.engine(l.health, fmt.Sprintf("%s live, %s pending, %s of %s", count(l.engine.Streams, "stream"),
+		count(int(l.engine.Pending), "message"), human(engine.Size(l.engine.PendingBytes)), human(l.cfg.Router.MaxPending)))
+	j.sink(l.health, sink, l.target, l.spooled)
+	if l.draining {
+		j.add("dead_letters", "draining")
+	} else {
+		j.letters(l.letters, l.lettersErr)
+	}
+	for i := range l.transports {
+		j.transport(&l.transports[i], l.draining)
+	}
+	return j.readiness(l.redact)
 }
 
 // behindSpool is the health of an engine for which the spool waits, and no sender:
@@ -76,12 +53,12 @@ func behindSpool(h engine.Health) engine.Health {
 type judge struct {
 	now     time.Time
 	reasons []string
-	parts   []part
+	parts   []api.Part
 }
 
 func (j *judge) add(name, state string, details ...string) {
 	details = slices.DeleteFunc(details, func(d string) bool { return d == "" })
-	j.parts = append(j.parts, part{name, state, strings.Join(details, "; ")})
+	j.parts = append(j.parts, api.Part{Name: name, State: state, Detail: strings.Join(details, "; ")})
 }
 
 func (j *judge) because(format string, args ...any) {
@@ -178,42 +155,25 @@ func (j *judge) spool(h spool.Health, s spool.Stats, limit engine.Size) {
 	j.add("spool", state, detail, refused)
 }
 
-func (j *judge) status(secrets ...string) status {
+// transport judges a transport. A feed that is away is no reason to take no more
+// messages.
+func (j *judge) transport(t *api.Transport, draining bool) {
+	state, feeds := "ok", ""
+	if t.Feeds != nil {
+		feeds = fmt.Sprintf("%d of %s connected", *t.FeedsConnected, count(*t.Feeds, "feed"))
+		if *t.FeedsConnected < *t.Feeds {
+			state = "failing"
+		}
+	}
+	if draining {
+		state, feeds = "draining", ""
+	}
+	j.add(t.Name, state, t.URL, feeds)
+}
+
+func (j *judge) readiness(redact func(string) string) api.Readiness {
 	for i := range j.parts {
-		j.parts[i].Detail = hclx.Redact(j.parts[i].Detail, secrets...)
+		j.parts[i].Detail = redact(j.parts[i].Detail)
 	}
-	return status{Ready: len(j.reasons) == 0, Reason: strings.Join(j.reasons, "; "), Parts: j.parts}
-}
-
-// readyz says whether the daemon would take messages: 503 with the reason where it
-// would not. JSON is for who accepts it.
-func (a *adminServer) readyz(w http.ResponseWriter, r *http.Request) {
-	s := a.status()
-	code := http.StatusOK
-	if !s.Ready {
-		code = http.StatusServiceUnavailable
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(s)
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(code)
-	_, _ = w.Write([]byte(s.text()))
-}
-
-func (s status) text() string {
-	var out strings.Builder
-	if s.Ready {
-		out.WriteString("ready\n")
-	} else {
-		fmt.Fprintf(&out, "not ready: %s\n", s.Reason)
-	}
-	for _, p := range s.Parts {
-		fmt.Fprintf(&out, "%s: %s: %s\n", p.Name, p.State, strings.ReplaceAll(p.Detail, "\n", " "))
-	}
-	return out.String()
+	return api.Readiness{Ready: len(j.reasons) == 0, Reason: strings.Join(j.reasons, "; "), Parts: j.parts}
 }

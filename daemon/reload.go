@@ -2,46 +2,89 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/ingestd/ingestd/daemon/internal/admin"
+	"github.com/ingestd/ingestd/daemon/internal/api"
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
 )
 
-// reloads reads the configuration again whenever that is asked for, until ctx
-// ends.
+// reload is what has become of a reload.
+type reload struct {
+	api.Reloaded
+	err error // the configuration has mistakes, or cannot be put into effect: nothing changed
+}
+
+// reloads reads the configuration again whenever that is asked for, by a signal or
+// by the admin server, one at a time, until ctx ends.
 func (d *daemon) reloads(ctx context.Context, p *parts) {
 	for {
 		select {
 		case <-d.hup:
 			d.reload(p)
+		case answer := <-d.asked:
+			answer <- d.reload(p)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
+// askReload asks for a reload and waits for its outcome. draining ends when it is
+// too late.
+func (d *daemon) askReload(ctx, draining context.Context) (api.Reloaded, error) {
+	answer := make(chan reload, 1)
+	select {
+	case d.asked <- answer:
+		done := <-answer // it has begun, and is not waited for long
+		return done.Reloaded, done.err
+	case <-draining.Done():
+		return api.Reloaded{}, admin.ErrDraining
+	case <-ctx.Done():
+		return api.Reloaded{}, ctx.Err()
+	}
+}
+
 // reload puts into effect what can change while the daemon runs, and names the
 // rest. A configuration with a mistake changes nothing.
-func (d *daemon) reload(p *parts) {
+func (d *daemon) reload(p *parts) reload {
 	defer (&notifier{log: d.log.Logger}).reloading()()
 	next, err := d.load()
 	if err != nil {
 		d.log.Error("configuration not reloaded: nothing changes", "mistakes", err.Error())
-		return
+		return reload{err: err}
 	}
 	current := d.current.Load()
 	adopted, live, rest := current.adopt(next)
 	if err := p.update(current, adopted); err != nil {
-		d.log.Error("configuration not reloaded: nothing changes", "error", hclx.Redact(err.Error(), next.secrets()...))
-		return
+		text := hclx.Redact(d.redact(err.Error()), next.secrets()...)
+		d.log.Error("configuration not reloaded: nothing changes", "error", text)
+		return reload{err: errors.New(text)}
+	}
+	if p.admin != nil {
+		p.admin.SetAccess(adopted.Admin.access())
 	}
 	d.log.SetLevel(adopted.level())
 	d.current.Store(adopted)
+	d.needRestart.Store(&rest)
+	read := readNamed(adopted)
+	live = append(live, read.changed(d.files)...)
+	d.files = read
 	d.log.Info("configuration reloaded", "changed", live)
 	if len(rest) > 0 {
 		d.log.Warn("these changes need a restart", "settings", rest)
 	}
+	return reload{Reloaded: api.Reloaded{Changed: orNone(live), NeedsRestart: orNone(rest)}}
+}
+
+// orNone makes an empty list of none, which JSON tells apart.
+func orNone(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
 }
 
 // adopt gives the configuration with those settings of next that can change while

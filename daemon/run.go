@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"sync/atomic"
+	"time"
 
+	"github.com/ingestd/ingestd/daemon/internal/admin"
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
 	"github.com/ingestd/ingestd/deadletters"
 	"github.com/ingestd/ingestd/engine"
@@ -25,7 +28,11 @@ type daemon struct {
 	load   func() (*config, error) // reads the configuration again
 	ready  func(p *parts)          // called once when it is ready; nil: nobody waits
 
-	current atomic.Pointer[config] // with what reloads changed
+	started     time.Time
+	current     atomic.Pointer[config] // with what reloads changed
+	needRestart atomic.Pointer[[]string]
+	files       namedFiles         // those that cfg names, as they were read last
+	asked       chan chan<- reload // asks for a reload, and hears of its outcome
 }
 
 // run opens what the configuration names, serves until ctx ends or something
@@ -40,6 +47,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if err := d.keepSpool(); err != nil {
 		return outside(err)
 	}
+	d.started, d.asked = time.Now(), make(chan chan<- reload)
 	d.current.Store(d.cfg)
 	d.noteFiles()
 	d.noteUndelivered()
@@ -66,13 +74,16 @@ func (d *daemon) noteFiles() {
 type parts struct {
 	sink       Sink
 	transports []namedTransport
-	admin      *adminServer
+	admin      *adminServer // nil: there is none
+	messages   *transport.HTTP
+	metrics    http.Handler
+	tap        *admin.Tap // in front of the router; what the transports route to
 	engine     *engine.Engine
 	letters    *deadletters.Store
 	spool      *spool.Spool // nil: there is none
 }
 
-// router is what the transports hand their messages to.
+// router takes the messages of the transports, behind the tap.
 func (p *parts) router() engine.Router {
 	if p.spool != nil {
 		return p.spool
@@ -94,9 +105,9 @@ type namedTransport struct {
 	update func(t Transport, config any) error // nil: nothing of it changes while it runs
 }
 
-// open opens the sink, binds the ports, and makes the engine, in this order, so
-// that nobody can connect before messages can be stored. On an error everything is
-// closed again.
+// open binds the admin port, opens the sink, binds the other ports, and makes the
+// engine, in this order, so that nobody can connect before messages can be stored,
+// and everybody can see what is waited for. On an error everything is closed again.
 func (d *daemon) open(ctx context.Context) (p *parts, err error) {
 	p = &parts{}
 	defer func() {
@@ -104,6 +115,9 @@ func (d *daemon) open(ctx context.Context) (p *parts, err error) {
 			p.close()
 		}
 	}()
+	if p.admin, err = d.startAdmin(); err != nil {
+		return p, err
+	}
 	if p.sink, err = d.openSink(ctx); err != nil {
 		return p, err
 	}
@@ -121,12 +135,15 @@ func (d *daemon) open(ctx context.Context) (p *parts, err error) {
 		}
 		p.transports = append(p.transports, namedTransport{opened, t.path(), t.update})
 	}
-	if d.cfg.Admin.Listen != "" {
-		if p.admin, err = listenAdmin(d.cfg.Admin.Listen, d.log.Named("admin")); err != nil {
-			return p, fmt.Errorf("open admin: %w", hintListen(err, "admin.listen"))
-		}
+	if err := d.openMessages(p, holds); err != nil {
+		return p, err
 	}
-	return p, d.openRouter(ctx, p, token)
+	if err := d.openRouter(ctx, p, token); err != nil {
+		return p, err
+	}
+	p.tap = admin.NewTap(p.router())
+	d.files = readNamed(d.cfg)
+	return p, nil
 }
 
 // openSink opens the sink. One that is out of reach is waited for, where there is a
@@ -180,8 +197,9 @@ func (p *parts) close() {
 	for _, t := range p.transports {
 		_ = t.Close()
 	}
-	if p.admin != nil {
-		_ = p.admin.close()
+	_ = p.admin.stop()
+	if p.messages != nil {
+		_ = p.messages.Close()
 	}
 	if p.spool != nil {
 		_ = p.spool.Close()

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
+	"github.com/ingestd/ingestd/daemon/internal/api"
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/spool"
 )
@@ -140,7 +141,7 @@ func TestReadyz(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- d.run(ctx) }()
 	p := <-ready
-	url := p.admin.url()
+	url := p.admin.URL()
 
 	code, body := get(t, url+"/readyz", "")
 	want := "ready\nengine: ok: 0 streams live, 0 messages pending, 0 B of 256 MiB\nsink.test: ok: test\ndead_letters: ok: none\ntransport.test: ok: test:\n"
@@ -158,7 +159,7 @@ func TestReadyz(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-began
-	var got status
+	var got api.Readiness
 	for deadline := time.Now().Add(patience); ; {
 		code, body = get(t, url+"/readyz", "application/json")
 		if err := json.Unmarshal([]byte(body), &got); err != nil {
@@ -218,7 +219,7 @@ func TestJudge(t *testing.T) {
 		j := judge{now: now}
 		j.engine(c.health, "")
 		j.sink(c.health, "sink.test", "test", false)
-		s := j.status()
+		s := j.readiness(asItIs)
 		if states := s.Parts[0].State + " " + s.Parts[1].State; s.Ready != c.ready || states != c.states || s.Ready == (s.Reason != "") {
 			t.Errorf("%s: %+v", c.name, s)
 		}
@@ -250,7 +251,7 @@ func TestJudgeWithASpool(t *testing.T) {
 		j.spool(c.spool, spool.Stats{}, engine.GiB)
 		j.sink(c.engine, "sink.test", "test", true)
 		j.engine(behindSpool(c.engine), "")
-		s := j.status()
+		s := j.readiness(asItIs)
 		states := s.Parts[0].State + " " + s.Parts[1].State
 		if last := s.Parts[2].State; last != "ok" && last != "draining" {
 			states += " " + last
@@ -260,3 +261,5 @@ func TestJudgeWithASpool(t *testing.T) {
 		}
 	}
 }
+
+func asItIs(text string) string { return text }

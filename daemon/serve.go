@@ -14,11 +14,11 @@ import (
 
 // serve runs the parts until ctx ends, one of them fails, or every transport's
 // source is exhausted. Then transports and engine drain at the same time, while
-// the admin server still answers.
+// the admin server, which [daemon.open] has started, still answers.
 //
-// Its goroutines: one for the engine or the spool, for each transport, for the dead
-// letters to replay, for the admin server, for reloads, and one that watches the
-// spool. All have ended when it returns.
+// Its goroutines: one for the engine or the spool, for each transport, for what is
+// posted to the admin server, for the dead letters to replay, for reloads, and one
+// that watches the spool and the admin server. All have ended when it returns.
 func (d *daemon) serve(ctx context.Context, p *parts) error {
 	ctx, drain := context.WithCancel(ctx)
 	defer drain()
@@ -31,25 +31,14 @@ func (d *daemon) serve(ctx context.Context, p *parts) error {
 		drain()
 	}
 
-	var admin sync.WaitGroup
-	if p.admin != nil {
-		p.admin.status = d.statusOf(ctx, p)
-		admin.Go(func() {
-			if err := p.admin.serve(); err != nil {
-				fail(fmt.Errorf("serve admin: %w", err))
-			}
-		})
-	}
-	admin.Go(func() { d.reloads(ctx, p) })
-	if p.spool != nil {
-		admin.Go(func() {
-			select {
-			case <-p.spool.Failed():
-				fail(fmt.Errorf("the spool failed: %w", p.spool.Health().Failed))
-			case <-ctx.Done():
-			}
-		})
-	}
+	d.attach(ctx, p)
+	var control sync.WaitGroup
+	control.Go(func() { d.reloads(ctx, p) })
+	control.Go(func() {
+		if err := p.watch(ctx); err != nil {
+			fail(err)
+		}
+	})
 
 	var work sync.WaitGroup
 	work.Go(func() {
@@ -61,14 +50,20 @@ func (d *daemon) serve(ctx context.Context, p *parts) error {
 	sources.Store(int64(len(p.transports)))
 	for _, t := range p.transports {
 		work.Go(func() {
-			if err := t.Serve(ctx, p.router()); err != nil {
+			if err := t.Serve(ctx, p.tap); err != nil {
 				fail(fmt.Errorf("serve %s: %w", t.name, err))
 			} else if sources.Add(-1) == 0 {
 				drain()
 			}
 		})
 	}
-	work.Go(func() { // it is no source: it does not end before ctx does
+	// These are no sources: they do not end before ctx does.
+	work.Go(func() {
+		if err := p.messages.Serve(ctx, p.tap); err != nil {
+			fail(fmt.Errorf("serve admin: %w", err))
+		}
+	})
+	work.Go(func() {
 		_ = deadletters.NewReplayer(p.letters, d.log.Named("dead-letters")).Serve(ctx, p.router())
 	})
 	d.announce(p)
@@ -79,13 +74,31 @@ func (d *daemon) serve(ctx context.Context, p *parts) error {
 
 	work.Wait()
 	drain()
+	errs.add(p.admin.stop())
 	errs.add(p.letters.Close())
-	if p.admin != nil {
-		errs.add(p.admin.close())
-	}
-	admin.Wait()
+	control.Wait()
 	d.summarize(p)
 	return errs.join()
+}
+
+// watch waits until ctx ends, or something fails that says so only once.
+func (p *parts) watch(ctx context.Context) error {
+	var spool <-chan struct{}
+	var admin <-chan error
+	if p.spool != nil {
+		spool = p.spool.Failed()
+	}
+	if p.admin != nil {
+		admin = p.admin.failed
+	}
+	select {
+	case <-spool:
+		return fmt.Errorf("the spool failed: %w", p.spool.Health().Failed)
+	case err := <-admin:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // announce writes the one line that says that the daemon is ready. It is written
@@ -114,7 +127,7 @@ func (d *daemon) announce(p *parts) {
 	}
 	args = append(args, "writing", p.sink.String())
 	if p.admin != nil {
-		args = append(args, "admin", p.admin.url())
+		args = append(args, "admin", p.admin.URL())
 	}
 	d.log.always.Info("ready", append(args, "config", d.source)...)
 }

@@ -53,6 +53,7 @@ const (
 
 // Server answers on admin.listen. Make it with [Listen].
 type Server struct {
+	log      hclog.Logger
 	listener net.Listener
 	server   http.Server
 	guard    *guard
@@ -75,16 +76,13 @@ func Listen(address string, a Access, starting *Daemon, log hclog.Logger) (*Serv
 		return nil, err
 	}
 	s := &Server{
-		listener: l, guard: newGuard(l.Addr(), a),
+		log: log, listener: l, guard: newGuard(l.Addr(), a),
 		events: make(chan struct{}, mostEvents), tails: make(chan struct{}, mostTails),
 	}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	s.board.next = make(chan struct{})
 	s.daemon.Store(starting)
-	if !s.guard.local && a.Token == "" {
-		log.Warn("THE ADMIN SERVER LISTENS ON MORE THAN THIS MACHINE AND HAS NO TOKEN: it shows nothing but /healthz, /readyz and /metrics; "+
-			"set token in admin { }, or listen on 127.0.0.1", "listen", l.Addr())
-	}
+	s.warn(a)
 	s.server = http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -166,7 +164,21 @@ func (s *Server) refuse(w http.ResponseWriter, _ *http.Request, no *refusal) {
 func (s *Server) Attach(d *Daemon) { s.daemon.Store(d) }
 
 // SetAccess puts other rules into effect. Sessions of another token end.
-func (s *Server) SetAccess(a Access) { s.guard.set(a) }
+func (s *Server) SetAccess(a Access) {
+	if before := s.guard.rules.Load(); before.needed && a.Token == "" {
+		s.warn(a)
+	}
+	s.guard.set(a)
+}
+
+// warn says loudly that a token is missing.
+func (s *Server) warn(a Access) {
+	if s.guard.local || a.Token != "" {
+		return
+	}
+	s.log.Warn("THE ADMIN SERVER LISTENS ON MORE THAN THIS MACHINE AND HAS NO TOKEN: it answers nothing but /healthz, /readyz and /metrics; "+
+		"set token in admin { }, or listen on 127.0.0.1", "listen", s.listener.Addr())
+}
 
 // URL is where it listens.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
