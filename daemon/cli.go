@@ -32,6 +32,10 @@ type cli struct {
 	Drill         drillCommand       `cmd:"" help:"Kill a daemon under load, again and again, and judge what is stored."`
 	Send          sendCommand        `cmd:"" help:"Send messages from files, standard input or nowhere, and wait until they are stored."`
 	DeadLetters   deadLettersCommand `cmd:"" name:"dead-letters" help:"Look at what the sink refused for good; send it again, or discard it."`
+	Status        statusCommand      `cmd:"" help:"Show how a running daemon is."`
+	Tail          tailCommand        `cmd:"" help:"Follow messages as a running daemon accepts them."`
+	Reload        reloadCommand      `cmd:"" help:"Make a running daemon read its configuration again."`
+	LogLevel      levelCommand       `cmd:"" name:"log-level" help:"Set how much a running daemon logs."`
 	Healthcheck   healthcheckCommand `cmd:"" help:"Ask a running daemon whether it is well, and tell it by the exit status."`
 	Completion    completionCommand  `cmd:"" help:"Print the completion script of a shell."`
 	Complete      completeCommand    `cmd:"" hidden:"" help:"What the completion scripts ask."`

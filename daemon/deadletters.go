@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,7 +26,7 @@ type deadLettersCommand struct {
 // Help implements kong's HelpProvider.
 func (*deadLettersCommand) Help() string {
 	return "A message that the sink refused for good is kept in data_dir/" + lettersName + ". These commands work " +
-		"beside a running daemon, and without one."
+		"on that file, beside a running daemon and without one; with --url, through the admin server of a daemon elsewhere."
 }
 
 // lettersFilter says which letters a command is about.
@@ -72,11 +70,14 @@ func (c *lettersChoice) choose() (deadletters.Filter, error) {
 }
 
 // missing is the error about numbers of letters that are not there; nil: all are.
-func missing(ctx context.Context, s *deadletters.Store, numbers []int64) error {
+func missing(ctx context.Context, s letterStore, numbers []int64) error {
 	var gone []string
 	for _, n := range numbers {
-		if _, err := s.Get(ctx, n); errors.Is(err, deadletters.ErrNotFound) {
+		_, err := s.Get(ctx, n)
+		if errors.Is(err, deadletters.ErrNotFound) {
 			gone = append(gone, fmt.Sprint(n))
+		} else if _, bad := errors.AsType[*deadletters.ReadError](err); err != nil && !bad {
+			return err
 		}
 	}
 	if len(gone) == 0 {
@@ -94,29 +95,8 @@ func openLetters(ctx context.Context, c *config, sink string) (*deadletters.Stor
 	})
 }
 
-// withLetters calls f with the dead letters of the configured data directory. Where
-// there is no file, and so no letter, it says so and makes none.
-func (a *app) withLetters(s *source, f func(ctx context.Context, c *config, letters *deadletters.Store) error) (err error) {
-	cfg, _, err := s.load(a.plugins)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(cfg.DataDir, lettersName)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(a.stderr, "No dead letters: there is no %s.\n", path)
-		return nil
-	}
-	ctx := context.Background()
-	letters, err := openLetters(ctx, cfg, "")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, letters.Close()) }()
-	return f(ctx, cfg, letters)
-}
-
 type lettersDiscard struct {
-	source        `embed:""`
+	remote        `embed:""`
 	lettersChoice `embed:""`
 }
 
@@ -125,11 +105,14 @@ func (c *lettersDiscard) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.withLetters(&c.source, func(ctx context.Context, _ *config, letters *deadletters.Store) error {
-		if err := missing(ctx, letters, filter.Numbers); err != nil {
+	return a.withLetters(&c.remote, false, func(ctx context.Context, s *letters) error {
+		if err := missing(ctx, s, filter.Numbers); err != nil {
 			return err
 		}
-		n, err := letters.Discard(ctx, filter)
+		n, err := s.Discard(ctx, filter)
+		if err != nil && n == 0 {
+			return err
+		}
 		fmt.Fprintf(a.stdout, "%s discarded.\n", count(int(n), "dead letter"))
 		return err
 	})

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/ingestd/ingestd/daemon/internal/hclx"
 	"github.com/ingestd/ingestd/deadletters"
 	"github.com/ingestd/ingestd/engine"
 )
@@ -18,7 +17,7 @@ import (
 const tableLimit = 100
 
 type lettersList struct {
-	source        `embed:""`
+	remote        `embed:""`
 	lettersFilter `embed:""`
 	Limit         *int `placeholder:"N" help:"At most so many, the first ones; 0: all. Otherwise 100 in a table, all with --json."`
 	JSON          bool `name:"json" help:"Everything, as a JSON object a line."`
@@ -34,25 +33,25 @@ func (c *lettersList) Run(a *app) error {
 			return wrong(fmt.Errorf("--limit must not be negative, not %d", filter.Limit))
 		}
 	}
-	return a.withLetters(&c.source, func(ctx context.Context, cfg *config, letters *deadletters.Store) error {
+	return a.withLetters(&c.remote, c.JSON, func(ctx context.Context, s *letters) error {
 		out := bufio.NewWriter(a.stdout)
 		show := listTable
 		if c.JSON {
 			show = listJSON
 		}
-		return errors.Join(show(ctx, out, letters, filter, cfg.secrets()), out.Flush())
+		return errors.Join(show(ctx, out, s, filter), out.Flush())
 	})
 }
 
-func listJSON(ctx context.Context, out io.Writer, letters *deadletters.Store, filter deadletters.Filter, secrets []string) error {
+func listJSON(ctx context.Context, out io.Writer, s *letters, filter deadletters.Filter) error {
 	var errs []error
 	var line []byte
-	for l, err := range letters.List(ctx, filter) {
+	for l, err := range s.List(ctx, filter) {
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		l.Reason = hclx.Redact(l.Reason, secrets...)
+		l = s.redacted(l)
 		line = append(appendLetter(line[:0], &l), '\n')
 		if _, err := out.Write(line); err != nil {
 			return err
@@ -70,8 +69,8 @@ var (
 
 // listTable writes letters for people. Columns are as wide as the first of them
 // need.
-func listTable(ctx context.Context, out io.Writer, letters *deadletters.Store, filter deadletters.Filter, secrets []string) error {
-	total, err := letters.Count(ctx)
+func listTable(ctx context.Context, out io.Writer, s *letters, filter deadletters.Filter) error {
+	total, err := s.Count(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,18 +81,18 @@ func listTable(ctx context.Context, out io.Writer, letters *deadletters.Store, f
 	t := table{out: out, rows: [][]string{lettersHead}}
 	shown := 0
 	var errs []error
-	for l, err := range letters.List(ctx, filter) {
+	for l, err := range s.List(ctx, filter) {
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		l.Reason = hclx.Redact(l.Reason, secrets...)
+		l = s.redacted(l)
 		t.add(letterCells(&l))
 		shown++
 	}
 	t.flush()
 	all := int(total)
-	matching, err := letters.CountOf(ctx, withoutLimit(filter))
+	matching, err := s.CountOf(ctx, withoutLimit(filter))
 	errs = append(errs, err)
 	switch n := int(matching); {
 	case n == 0 && shown == 0:

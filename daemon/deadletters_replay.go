@@ -19,7 +19,7 @@ import (
 const lookEvery = 100 * time.Millisecond
 
 type lettersReplay struct {
-	source        `embed:""`
+	remote        `embed:""`
 	lettersChoice `embed:""`
 	Timeout       time.Duration `default:"1m" help:"Stop waiting once nothing has been stored or refused for so long."`
 }
@@ -27,7 +27,7 @@ type lettersReplay struct {
 // Help implements kong's HelpProvider.
 func (*lettersReplay) Help() string {
 	return "All of them, unless numbers or filters choose. The running daemon sends them; where none runs on " +
-		"data_dir, this command opens the sink and sends them itself. A letter that is stored is gone; one that is refused again stays, with the new reason."
+		"data_dir, this command opens the sink and sends them itself, unless --url names a daemon elsewhere. A letter that is stored is gone; one that is refused again stays, with the new reason."
 }
 
 func (c *lettersReplay) Run(a *app) error {
@@ -39,21 +39,21 @@ func (c *lettersReplay) Run(a *app) error {
 	if c.Timeout <= 0 {
 		return wrong(fmt.Errorf("--timeout must be positive, not %v", c.Timeout))
 	}
-	return a.withLetters(&c.source, func(ctx context.Context, cfg *config, letters *deadletters.Store) error {
-		if err := missing(ctx, letters, filter.Numbers); err != nil {
+	return a.withLetters(&c.remote, false, func(ctx context.Context, s *letters) error {
+		if err := missing(ctx, s, filter.Numbers); err != nil {
 			return err
 		}
 		ctx, signals := watchSignals(ctx, hclog.NewNullLogger())
 		defer signals.stop()
-		r := &lettersRun{cfg: cfg, letters: letters, timeout: c.Timeout, out: a.stdout, log: a.stderr}
+		r := &lettersRun{cfg: s.config, letters: s, timeout: c.Timeout, out: a.stdout, log: a.stderr}
 		return r.run(ctx, filter)
 	})
 }
 
 // lettersRun is one replay.
 type lettersRun struct {
-	cfg     *config
-	letters *deadletters.Store
+	cfg     *config // nil: the letters are elsewhere
+	letters letterStore
 	timeout time.Duration
 	out     io.Writer // hears the summary
 	log     io.Writer
@@ -63,13 +63,16 @@ type lettersRun struct {
 
 // run marks the letters, sees to it that somebody sends them, and waits.
 func (r *lettersRun) run(ctx context.Context, filter deadletters.Filter) (err error) {
-	release, err := r.lock(ctx)
-	switch {
-	case err == nil:
-		r.here = true
-		defer func() { err = errors.Join(err, release()) }()
-	case !errors.Is(err, errInUse):
-		return outside(err)
+	if r.cfg != nil {
+		var release func() error
+		release, err = r.lock(ctx)
+		switch {
+		case err == nil:
+			r.here = true
+			defer func() { err = errors.Join(err, release()) }()
+		case !errors.Is(err, errInUse):
+			return outside(err)
+		}
 	}
 	if r.here && r.cfg.sink.name == "stdout" {
 		r.out = r.log // nothing but data goes to standard output

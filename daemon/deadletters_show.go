@@ -12,12 +12,11 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/ingestd/ingestd/daemon/internal/hclx"
 	"github.com/ingestd/ingestd/deadletters"
 )
 
 type lettersShow struct {
-	source `embed:""`
+	remote `embed:""`
 	Number int64 `arg:"" help:"The number of the letter, as list shows it."`
 	JSON   bool  `name:"json" xor:"form" help:"As a JSON object, with the data as it was sent."`
 	Raw    bool  `xor:"form" help:"Nothing but the data, byte for byte as it was sent."`
@@ -25,16 +24,16 @@ type lettersShow struct {
 
 func (c *lettersShow) Run(a *app) error {
 	found := false
-	err := a.withLetters(&c.source, func(ctx context.Context, cfg *config, letters *deadletters.Store) error {
+	err := a.withLetters(&c.remote, true, func(ctx context.Context, s *letters) error {
 		found = true
-		l, err := letters.Get(ctx, c.Number)
+		l, err := s.Get(ctx, c.Number)
 		if errors.Is(err, deadletters.ErrNotFound) {
 			return fmt.Errorf("there is no dead letter %d", c.Number)
 		}
 		if err != nil {
 			return err
 		}
-		l.Reason = hclx.Redact(l.Reason, cfg.secrets()...)
+		l = s.redacted(l)
 		switch {
 		case c.Raw:
 			_, err = a.stdout.Write(l.Message.Data)
