@@ -20,12 +20,19 @@ type writer struct {
 
 // connect makes a connection. SET TRANSACTION is a statement of its own because
 // the variable behind it has another name in every server.
-func (s *Sink) connect(ctx context.Context) (*writer, error) {
+func (s *Sink) connect(ctx context.Context) (w *writer, err error) {
+	defer func() {
+		if err != nil {
+			s.failed.Add(1)
+		} else {
+			s.opened.Add(1)
+		}
+	}()
 	c, err := s.db.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	w := &writer{conn: sink.NewConn(c), queries: s.queries}
+	w = &writer{conn: sink.NewConn(c), queries: s.queries}
 	if _, err = c.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"); err == nil {
 		err = c.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&w.packet)
 	}

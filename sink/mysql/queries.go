@@ -27,6 +27,8 @@ type queries struct {
 	addToEnded     string
 	selectRows     string
 	selectLastSeq  string
+	readStream     string // empty: no rows of streams
+	readMessages   string
 }
 
 func newQueries(messages, streams string) *queries {
@@ -36,6 +38,8 @@ func newQueries(messages, streams string) *queries {
 		selectRows:     "SELECT COUNT(*) FROM " + quote(messages) + " WHERE id = ?",
 		selectLastSeq: "SELECT seq FROM " + quote(messages) +
 			" WHERE id = ? AND client = ? AND seq < ? ORDER BY seq DESC LIMIT 1",
+		readMessages: "SELECT " + strings.Join(sink.MessageColumns, ", ") + " FROM " + quote(messages) +
+			" WHERE id = ? ORDER BY seq DESC, client DESC LIMIT ?",
 	}
 	// Without clientFoundRows the server counts a row that is there already, and
 	// stays as it is, as 0 affected rows.
@@ -49,6 +53,7 @@ func newQueries(messages, streams string) *queries {
 	if streams == "" {
 		return q
 	}
+	q.readStream = "SELECT " + strings.Join(sink.StreamColumns, ", ") + " FROM " + quote(streams) + " WHERE id = ?"
 	q.upsertStreams = make(map[int]string)
 	for _, n := range shapes {
 		q.upsertStreams[n] = insert(streams, sink.StreamColumns, n) + " ON DUPLICATE KEY UPDATE " + updateStream

@@ -18,6 +18,7 @@ import (
 type Sink struct {
 	name    string // user@host:port/database
 	db      *sql.DB
+	reads   *sql.DB // for Read
 	queries *queries
 	apply   sink.Apply
 
@@ -28,6 +29,8 @@ type Sink struct {
 	// packet is the size above which a statement was found to be too big for
 	// something on the way, where the server itself allows more; 0: never.
 	packet atomic.Int64
+
+	opened, failed atomic.Uint64 // see Pool
 }
 
 var _ engine.Sink = (*Sink)(nil)
@@ -55,6 +58,7 @@ func Open(ctx context.Context, c Config, log hclog.Logger) (*Sink, error) {
 	s := &Sink{
 		name:    place(cfg),
 		db:      sql.OpenDB(connector),
+		reads:   openReads(connector),
 		queries: newQueries(c.MessagesTable, c.StreamsTable),
 		apply:   c.Apply,
 		writers: make(chan *writer, c.Writers),
@@ -62,7 +66,7 @@ func Open(ctx context.Context, c Config, log hclog.Logger) (*Sink, error) {
 	s.db.SetMaxOpenConns(c.Writers)
 	s.db.SetMaxIdleConns(0)
 	if err := s.open(ctx, c); err != nil {
-		_ = s.db.Close()
+		_, _ = s.reads.Close(), s.db.Close()
 		return nil, fmt.Errorf("%s: %w", s, classify(ctx, err))
 	}
 	return s, nil
@@ -151,7 +155,7 @@ func (s *Sink) Close() error {
 			_ = w.conn.Close()
 		}
 	}
-	if err := s.db.Close(); err != nil {
+	if err := errors.Join(s.reads.Close(), s.db.Close()); err != nil {
 		return fmt.Errorf("close %s: %w", s, err)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/sink"
 )
 
 // memory is a sink in memory that keeps the contract, but for its fault.
@@ -21,6 +22,7 @@ type memory struct {
 	mu      sync.Mutex
 	rows    []engine.Message
 	streams map[string]Stream
+	closed  bool
 	meet    chan struct{}
 }
 
@@ -56,7 +58,57 @@ func (s *memory) readStreams(context.Context) (map[string]Stream, error) {
 	return all, nil
 }
 
+// Read is that of a [sink.Reader].
+func (s *memory) Read(ctx context.Context, id string, last int) (sink.Stored, error) {
+	var stored sink.Stored
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed && s.fault != "reads after close" {
+		return stored, errors.New("is closed")
+	}
+	if err := ctx.Err(); err != nil && s.fault != "reads without ctx" {
+		return stored, err
+	}
+	if row, ok := s.streams[id]; ok && s.fault != "reads no rows of streams" {
+		stored.Stream = &sink.StreamRow{
+			ID: id, Status: "open", Messages: row.Messages, FirstSeq: row.FirstSeq, LastSeq: row.LastSeq,
+			FirstAt: row.FirstAt, LastAt: row.LastAt, EndedAt: row.EndedAt, EndReason: string(row.Reason),
+			EndCode: row.Code, EndData: row.Data,
+		}
+		if row.Done {
+			stored.Stream.Status = "done"
+		}
+	} else if s.fault == "reads no unknown stream" {
+		return stored, errors.New("no such stream")
+	}
+	bytes := 0
+	for k := range s.rows {
+		m := s.rows[len(s.rows)-1-k]
+		if s.fault == "reads oldest first" {
+			m = s.rows[k]
+		}
+		if m.ID != id && (s.fault != "reads without case" || !strings.EqualFold(m.ID, id)) {
+			continue
+		}
+		if bytes += len(m.Data); s.fault != "reads without bounds" &&
+			(len(stored.Messages) == sink.MaxRead || bytes > sink.MaxReadBytes && len(stored.Messages) > 0) ||
+			len(stored.Messages) == last && s.fault != "reads all" {
+			break
+		}
+		row := sink.StoredMessage{
+			ID: m.ID, Seq: m.Seq, Client: m.Client, Op: m.Op, Code: m.Code, SentAt: m.Time, ReceivedAt: m.Received,
+			Remote: m.Remote, Sender: m.Sender, Data: string(m.Data),
+		}
+		if s.fault == "reads without data" {
+			row.Data = ""
+		}
+		stored.Messages = append(stored.Messages, row)
+	}
+	return stored, nil
+}
+
 func (s *memory) Close() error {
+	s.closed = true
 	if s.fault == "close loses" {
 		s.rows = nil
 	}

@@ -9,7 +9,8 @@
 //	}
 //
 // Each case is a subtest with a new sink. Where it fails it prints the sentence
-// of the contract that the sink does not keep.
+// of the contract that the sink does not keep. A sink that is a [sink.Reader] is held
+// to that contract, too.
 package sinktest
 
 import (
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/sink"
 )
 
 // Target is a sink to be checked, and what may be expected of it. The contract
@@ -125,11 +127,18 @@ func (c *closer) Close() error {
 
 var rules = func() []rule {
 	var all []rule
-	for _, some := range [][]rule{storeRules, memoryRules, duplicateRules, endRules} {
+	for _, some := range [][]rule{storeRules, memoryRules, duplicateRules, endRules, readRules} {
 		all = append(all, some...)
 	}
 	return all
 }()
 
 func remembers(t Target) bool { return t.Remembers }
-func streams(t Target) bool   { return t.Streams != nil }
+
+// reads tells whether the sink is a sink.Reader.
+func reads(t Target) bool {
+	_, ok := t.Sink.(sink.Reader)
+	return ok
+}
+
+func streams(t Target) bool { return t.Streams != nil }

@@ -52,6 +52,15 @@ func TestFaults(t *testing.T) {
 		"ended when written":         "ended",
 		"letters open":               "letter-after-the-end",
 		"replay opens nothing":       "replay",
+		"reads all":                  "reads-newest",
+		"reads oldest first":         "reads-newest",
+		"reads without case":         "reads-one-stream",
+		"reads no rows of streams":   "reads-newest",
+		"reads no unknown stream":    "reads-one-stream",
+		"reads without data":         "reads-newest",
+		"reads without bounds":       "reads-bounded",
+		"reads after close":          "reads-until-close",
+		"reads without ctx":          "reads-until-close",
 	} {
 		t.Run(strings.ReplaceAll(fault, " ", "-"), func(t *testing.T) {
 			t.Parallel()

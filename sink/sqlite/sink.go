@@ -17,11 +17,12 @@ import (
 
 // Sink stores batches in one SQLite database. It is made by [Open].
 type Sink struct {
-	path string
-	abs  string // path, wherever the program goes
-	db   *sql.DB
-	file os.FileInfo // which file that is
-	hook *sink.Hook
+	path  string
+	abs   string // path, wherever the program goes
+	db    *sql.DB
+	reads *sql.DB     // for Read
+	file  os.FileInfo // which file that is
+	hook  *sink.Hook
 
 	// writer holds the connection that writes, while nobody uses it. It is nil
 	// where the last one had to be given up.
@@ -75,9 +76,13 @@ func (s *Sink) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.reads, err = openReads(s.abs); err != nil {
+		return err
+	}
 	s.db = sql.OpenDB(connector)
 	w, err := s.prepare(ctx)
 	if err != nil {
+		_ = s.reads.Close()
 		_ = s.db.Close()
 		return classify(ctx, err)
 	}
@@ -204,7 +209,7 @@ func (s *Sink) Write(ctx context.Context, batches []engine.Batch) ([]engine.Resu
 // the way it does not wait long: the log stays, and whoever opens the database next
 // reads it.
 func (s *Sink) Close() error {
-	errs := []error{s.checkpoints.stop()}
+	errs := []error{s.checkpoints.stop(), s.reads.Close()}
 	if w := <-s.writer; w != nil {
 		ctx := context.Background()
 		_, busy := w.conn.ExecContext(ctx, "PRAGMA busy_timeout(100)")
