@@ -14,7 +14,8 @@ var update = flag.Bool("update", false, "write the outcomes of the golden config
 
 // Each file of testdata/config has a configuration, and after the line "----" what
 // comes of it: what differs from the defaults, or the mistakes. Comments before
-// the configuration are directives: "# env NAME=value" and "# set path=value".
+// the configuration are directives: "# env NAME=value" and "# set path=value". Warnings
+// come first.
 func TestGoldenConfigurations(t *testing.T) {
 	files, err := filepath.Glob("testdata/config/*.txt")
 	if err != nil {
@@ -54,7 +55,7 @@ func TestGoldenConfigurations(t *testing.T) {
 // outcome loads one golden configuration.
 func outcome(t *testing.T, input string) (text string, ok bool) {
 	t.Helper()
-	var sets []string
+	var sets, environ []string
 	for line := range strings.Lines(input) {
 		if set, is := strings.CutPrefix(line, "# set "); is {
 			sets = append(sets, strings.TrimRight(set, "\n"))
@@ -62,17 +63,21 @@ func outcome(t *testing.T, input string) (text string, ok bool) {
 		if env, is := strings.CutPrefix(line, "# env "); is {
 			name, value, _ := strings.Cut(strings.TrimRight(env, "\n"), "=")
 			t.Setenv(name, value)
+			environ = append(environ, name+"="+value)
 		}
 	}
 	p, err := newPlugins(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := p.load(hclx.Input{Name: "config.hcl", Text: []byte(input), Sets: sets})
+	cfg, err := p.load(hclx.Input{Name: "config.hcl", Text: []byte(input), Env: settingsAmong(environ), Sets: sets})
 	if err != nil {
 		return err.Error(), false
 	}
-	return difference(t, p, cfg), true
+	for _, w := range cfg.warnings {
+		text += "warning: " + w.String() + "\n"
+	}
+	return text + difference(t, p, cfg), true
 }
 
 // difference gives the lines of a configuration that the default one does not

@@ -58,7 +58,7 @@ func (l *loader) decode() {
 	l.reportEngine(top, sink)
 	l.checkSpool(top)
 	l.checkListeners(top)
-	l.Finish(l.names())
+	l.Finish(l.plugins.paths(), l.variables())
 }
 
 func ofType(blocks []*hclsyntax.Block, name string) []*hclsyntax.Block {
@@ -104,19 +104,29 @@ func (p *plugins) paths() []string {
 	return paths
 }
 
-// names is paths with what the configuration adds to them: the settings of the
-// transports that have a name, and the short names of the sink's in the environment.
-func (l *loader) names() []string {
-	names := l.plugins.paths()
+// variables is paths with what only the environment can name, so that a variable can
+// be told what was meant: the settings of a sink without its name, and of transports
+// that have a name.
+func (l *loader) variables() []string {
+	paths := l.plugins.paths()
+	for _, k := range l.plugins.sinks {
+		paths = append(paths, hclx.Paths("sink", k.defaults())...)
+	}
 	for _, t := range l.cfg.transports {
 		if t.label != "" {
-			names = append(names, hclx.Paths(t.path(), t.config)...)
+			paths = append(paths, hclx.Paths(t.path(), t.config)...)
 		}
 	}
-	if l.cfg.sink.config != nil {
-		names = append(names, hclx.Paths("sink", l.cfg.sink.config)...)
+	for _, k := range l.plugins.transports {
+		for _, g := range l.Under(transportPath(k.name, "")) {
+			part, _, nested := strings.Cut(g.Path, ".")
+			w := way{kind: k, label: g.Name(part, nil)}
+			if nested && w.mayHaveLabel() {
+				paths = append(paths, hclx.Paths(w.path(), k.defaults())...)
+			}
+		}
 	}
-	return names
+	return paths
 }
 
 // vocabulary is every word of the configurations that this build can read.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -9,12 +10,22 @@ import (
 	"github.com/ingestd/ingestd/engine"
 )
 
-// checkFiles reports what is wrong with the files that the transports name.
+// checkFiles reports what is wrong with the files that the transports name. What is
+// to be said of one that several name is said once.
 func (l *loader) checkFiles() {
+	said := map[string]bool{}
 	for _, t := range l.cfg.transports {
 		faults, doubts := t.files(t.config)
 		l.blocks[t.path()].Report(faults)
-		l.blocks[t.path()].Warn(doubts)
+		for _, doubt := range hclx.Flatten(doubts) {
+			var option *engine.OptionError
+			if errors.As(doubt, &option) && option.Option == "auth.file" && said[option.Problem] {
+				continue
+			} else if option != nil {
+				said[option.Problem] = option.Option == "auth.file"
+			}
+			l.blocks[t.path()].Warn(doubt)
+		}
 	}
 }
 

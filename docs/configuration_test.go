@@ -1,12 +1,19 @@
 package docs_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // setting is a row of the tables in configuration.md.
@@ -62,6 +69,9 @@ func check(args ...string) (string, error) {
 	return string(out), err
 }
 
+// comment is what says where a value comes from.
+var comment = regexp.MustCompile(` +# \S+$`)
+
 // Every setting that the program has is in the tables, with its default, and no
 // other.
 func TestSettings(t *testing.T) {
@@ -82,7 +92,7 @@ func TestSettings(t *testing.T) {
 		}
 		around := []string{""}
 		for line := range strings.Lines(out) {
-			line = strings.TrimSpace(line)
+			line = strings.TrimSpace(comment.ReplaceAllString(line, ""))
 			name, value, assigns := strings.Cut(line, "=")
 			block := around[len(around)-1]
 			switch {
@@ -143,6 +153,32 @@ transport "websocket_client" {
 `
 	if err := os.WriteFile("config.hcl", []byte(config), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	makeCertificate(t)
+}
+
+// makeCertificate makes cert.pem and key.pem, into which "check" looks.
+func makeCertificate(t *testing.T) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: cert}, "key.pem": {Type: "PRIVATE KEY", Bytes: private},
+	} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

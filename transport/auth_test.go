@@ -248,7 +248,8 @@ func TestTokensWithHash(t *testing.T) {
 	}
 }
 
-// A file that everybody can read is told, where there are tokens in it.
+// A file that everybody can read is told, where there are tokens in it: once,
+// whatever number of servers has it.
 func TestExposedTokens(t *testing.T) {
 	for line, warned := range map[string]bool{"a " + plainToken: true, "a sha256:" + hash(plainToken): false} {
 		log := &logged{}
@@ -258,13 +259,19 @@ func TestExposedTokens(t *testing.T) {
 		if err := os.Chmod(c.Auth.File, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		w, err := ListenWebSocket(c)
-		if err != nil {
-			t.Fatal(err)
+		for range 2 {
+			w, err := ListenWebSocket(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = w.Close()
 		}
-		_ = w.Close()
-		if got := strings.Contains(log.String(), "can be read by every user"); got != warned {
-			t.Errorf("%q: warned is %v\n%s", line, got, log)
+		want := 0
+		if warned {
+			want = 1
+		}
+		if got := strings.Count(log.String(), "can be read by every user"); got != want || warned != strings.Contains(log.String(), "chmod 600 "+c.Auth.File) {
+			t.Errorf("%q: warned %d times, not %d\n%s", line, got, want, log)
 		}
 	}
 }

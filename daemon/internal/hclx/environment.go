@@ -49,13 +49,26 @@ func (s *Source) parseVariable(text string) {
 	s.give(g, envFile)
 }
 
-// warnUnknown warns of a variable that is no setting.
-func (s *Source) warnUnknown(g *given, names []string) {
-	variables := make([]string, len(names))
-	for i, name := range names {
-		variables[i] = EnvName(name)
+// warnUnknown warns of a variable that is no setting. Paths are those that there
+// are.
+func (s *Source) warnUnknown(g *given, paths []string) {
+	advice := ""
+	if found := variables(withLeaf(g.path, paths)); g.path != "" && len(found) > 0 {
+		advice = question(found)
+	} else {
+		advice = nearest(strings.ToUpper(g.variable), variables(paths))
 	}
-	s.warn(g.String(), "there is no such setting", nearest(strings.ToUpper(g.variable), slices.Compact(variables)))
+	s.warn(g.String(), "there is no such setting", advice)
+}
+
+// variables gives the variables of paths, each once.
+func variables(paths []string) (names []string) {
+	for _, path := range paths {
+		if name := EnvName(path); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Warning is what is worth a look and is no mistake. No secret is in it.

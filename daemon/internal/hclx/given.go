@@ -179,8 +179,9 @@ func (s *Source) Drop(g Given) { g.of.used = true }
 
 // Finish reports every value of --set whose path nothing has taken, warns of every
 // variable, and says where in the file a setting belongs that stands in the wrong
-// place. Names are the paths that there are.
-func (s *Source) Finish(names []string) {
+// place. Names are the paths that there are, and variables those that the environment
+// can name.
+func (s *Source) Finish(names, variables []string) {
 	for _, u := range s.unknown {
 		u.advise(names)
 	}
@@ -188,7 +189,7 @@ func (s *Source) Finish(names []string) {
 		switch {
 		case g.used:
 		case g.variable != "":
-			s.warnUnknown(g, names)
+			s.warnUnknown(g, variables)
 		case slices.ContainsFunc(names, g.matches):
 			s.fail(g.rng, fmt.Sprintf("There is no block for the setting %q", g.path), "Add the block to the file; it may be empty.")
 		default:
