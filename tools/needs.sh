@@ -19,6 +19,7 @@ have node || missing+=(nodejs)
 NODE_PATH="${NODE_PATH:-}:/usr/share/nodejs" node -e 'globalThis.WebSocket ?? require("ws")' 2>/dev/null || missing+=(node-ws)
 python3 -c 'import websockets' 2>/dev/null || /usr/bin/python3 -c 'import websockets' 2>/dev/null || missing+=(python3-websockets)
 have chromium || have chromium-browser || have google-chrome || missing+=(chromium)
+have promtool || missing+=(prometheus)
 if [ -z "${INGEST_MYSQL_DSN:-}" ]; then
 	have mariadbd && have mariadb-install-db || missing+=(mariadb-server)
 fi

@@ -29,7 +29,7 @@ func TestReadBesideAWriter(t *testing.T) {
 	if err != nil || len(stored.Messages) != 2 || stored.Messages[0].Seq != 31 || stored.Messages[1].Seq != 29 {
 		t.Errorf("%+v, %v", stored, err)
 	}
-	if err := s.Close(); err != nil {
+	if err := errors.Join(other.Close(), s.Close()); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(path + "-wal"); !errors.Is(err, os.ErrNotExist) {
