@@ -11,9 +11,14 @@ import (
 // set no headers.
 const bearerProtocol = "ingest.bearer."
 
-// bearer gives the token that a request shows; empty where it shows none.
+// bearer gives the token that a request shows; empty where it shows none, or where a
+// proxy might have looked at another.
 func bearer(r *http.Request, query bool) string {
-	if scheme, value, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+	headers := r.Header.Values("Authorization")
+	if len(headers) > 1 {
+		return ""
+	}
+	if scheme, value, ok := strings.Cut(strings.Join(headers, ""), " "); ok && strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(value)
 	}
 	for _, header := range r.Header.Values("Sec-WebSocket-Protocol") {
@@ -54,6 +59,9 @@ func (r *rules) checkToken(req *http.Request, p *pass) *refusal {
 	}
 	shown := bearer(req, r.query)
 	if shown == "" {
+		if len(req.Header.Values("Authorization")) > 1 {
+			return refuse("there must be one Authorization header", "")
+		}
 		return refuse("a token is required", "")
 	}
 	t := r.tokens.find(shown)

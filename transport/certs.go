@@ -6,20 +6,42 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"reflect"
+	"slices"
+	"time"
 )
 
 // files are those that a configuration names, as they were read.
 type files struct {
 	tokens, cert, key, ca []byte
-	exposed               bool // every user can read the tokens
+	exposed               bool      // every user can read the tokens
+	written               time.Time // the last of them
 }
+
+// settled is how old a file must be for nobody to be still writing it.
+const settled = 2 * time.Second
+
+// fresh tells whether somebody may be still writing one of them.
+func (f *files) fresh(now time.Time) bool {
+	age := now.Sub(f.written)
+	return 0 <= age && age < settled
+}
+
+// cut tells whether the file of tokens ends within a line.
+func (f *files) cut() bool { return len(f.tokens) > 0 && f.tokens[len(f.tokens)-1] != '\n' }
 
 func readFiles(c *ServerConfig) (f files, err error) {
 	read := func(into *[]byte, name string) {
-		if name != "" && err == nil {
-			*into, err = os.ReadFile(name)
+		if name == "" || err != nil {
+			return
+		}
+		if *into, err = os.ReadFile(name); err != nil {
+			return
+		}
+		if info, err := os.Stat(name); err == nil && info.ModTime().After(f.written) {
+			f.written = info.ModTime()
 		}
 	}
 	if c.Auth != nil {
@@ -62,6 +84,54 @@ func newCerts(c *TLSConfig, f *files) (*certs, error) {
 		config.SessionTicketsDisabled = true
 	}
 	return &certs{config}, nil
+}
+
+// accepts tells whether what the client showed in the handshake would be enough now.
+// It is looked at again when the roots have been.
+func (r *rules) accepts(p *pass, now time.Time) bool {
+	if p.socket == nil || r.certs == nil || r.certs.config.ClientCAs == nil || p.socket.verified.Load() == r.certs {
+		return true
+	}
+	if len(p.chain) == 0 {
+		return false
+	}
+	between := x509.NewCertPool()
+	for _, c := range p.chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := p.chain[0].Verify(x509.VerifyOptions{
+		Roots: r.certs.config.ClientCAs, Intermediates: between, CurrentTime: now,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return false
+	}
+	p.socket.verified.Store(r.certs)
+	return true
+}
+
+// checkCertificate refuses a request on a connection whose certificate would not be
+// accepted any more, and takes the sender's name from it.
+func (r *rules) checkCertificate(req *http.Request, p *pass) *refusal {
+	if req.TLS == nil || p.socket == nil || r.certs == nil || r.certs.config.ClientCAs == nil {
+		return nil
+	}
+	p.chain = req.TLS.PeerCertificates
+	if !r.accepts(p, time.Now()) {
+		return &refusal{kind: refusedAuth, status: http.StatusUnauthorized, text: reasonNoCert}
+	}
+	p.sender = subjectOf(p.chain[0])
+	return nil
+}
+
+// subjectOf is the name of a certificate's owner: its common name, or else the first
+// other name that can be one; empty where none can.
+func subjectOf(c *x509.Certificate) string {
+	names := slices.Concat([]string{c.Subject.CommonName}, c.DNSNames, c.EmailAddresses)
+	if i := slices.IndexFunc(names, validName); i >= 0 {
+		return names[i]
+	}
+	return ""
 }
 
 // sameRules tells whether two configurations of one server make the same rules of

@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"bytes"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -85,8 +87,12 @@ func (g *gate) adopt(c ServerConfig) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if g.rules.Load() != nil && read.same(&g.files) && sameRules(&c, &g.config) {
+	before := g.rules.Load()
+	if before != nil && read.same(&g.files) && sameRules(&c, &g.config) {
 		return false, nil
+	}
+	if before != nil && read.cut() && !bytes.Equal(read.tokens, g.files.tokens) {
+		return false, fmt.Errorf("read the tokens: %s: the last line has no end: is it still being written?", c.Auth.File)
 	}
 	c = c.clone() // the caller may change what it points to
 	made, err := newRules(&c, &read)
@@ -141,11 +147,12 @@ type pass struct {
 	gate    *gate
 	remote  string // as messages have it
 	sender  string
-	ids     *idSet     // nil: every id
-	token   *token     // nil: it showed none
-	expires time.Time  // zero: never
-	address netip.Addr // by which it is counted
-	socket  *accepted  // nil: the host program's
+	ids     *idSet              // nil: every id
+	token   *token              // nil: it showed none
+	expires time.Time           // zero: never
+	chain   []*x509.Certificate // the client's own first; nil: none was asked for
+	address netip.Addr          // by which it is counted
+	socket  *accepted           // nil: the host program's
 }
 
 // enter lets a request in, or refuses it. Whoever is let in must leave.
@@ -173,6 +180,9 @@ func (g *gate) enter(r *http.Request) (_ *pass, no *refusal) {
 	if no := rules.checkOrigin(r, c.proxied); no != nil {
 		return nil, no
 	}
+	if no := rules.checkCertificate(r, p); no != nil {
+		return nil, no
+	}
 	if no := rules.checkToken(r, p); no != nil {
 		return nil, no
 	}
@@ -198,12 +208,13 @@ func (p *pass) leave() {
 func (p *pass) mayWrite(id string) bool { return p.ids == nil || p.ids.has(id) }
 
 // textForbidden is told to a client that sends to an id that is not its own.
-const textForbidden = "the id is not one of those that this client may send to"
+const textForbidden = "the token is not good for this id"
 
 // The reasons for which connections of those that were let in are closed.
 const (
 	reasonRevoked = "the token is no longer valid"
 	reasonExpired = "the token has expired"
+	reasonNoCert  = "the client's certificate is no longer good"
 )
 
 // revoked tells why one that was let in would not be now; it is empty where it
@@ -213,6 +224,8 @@ func (g *gate) revoked(p *pass, now time.Time) (reason string) {
 	switch {
 	case !p.expires.IsZero() && !now.Before(p.expires):
 		return reasonExpired
+	case !r.accepts(p, now):
+		return reasonNoCert
 	case r.tokens == nil: // everybody may come in, or the host program knows
 		return ""
 	case p.token == nil:
@@ -238,7 +251,7 @@ func (g *gate) watch(stop <-chan struct{}, expel func()) {
 			return
 		case now := <-t.C:
 			g.turned.warnAll(now)
-			g.reread()
+			g.reread(now)
 			if expel != nil {
 				expel()
 			}
@@ -246,10 +259,14 @@ func (g *gate) watch(stop <-chan struct{}, expel func()) {
 	}
 }
 
-// reread looks at the files. What cannot be read changes nothing, and is told once.
-func (g *gate) reread() {
+// reread looks at the files. What cannot be read changes nothing, and is told once;
+// what may be still being written is left for the next look.
+func (g *gate) reread(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if read, err := readFiles(&g.config); err == nil && !read.same(&g.files) && read.fresh(now) {
+		return
+	}
 	changed, err := g.adopt(g.config)
 	switch {
 	case err != nil && err.Error() != g.fault:
@@ -295,6 +312,9 @@ func (no *refusal) header(h http.Header) {
 	switch no.status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="ingest"`)
+		if no.text == reasonNoCert {
+			h.Set("Connection", "close") // the next handshake may have another
+		}
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "1")
 		h.Set("Connection", "close")

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 )
 
 // spareFiles is how many files are left for what is no connection that is served:
@@ -109,6 +110,8 @@ type accepted struct {
 	of     *sockets
 	place  *list.Element // nil: a request is served, or it is a websocket; of.mu guards it
 	closed bool
+
+	verified atomic.Pointer[certs] // that the client's certificate was last held against
 }
 
 // Close frees the place of the socket.

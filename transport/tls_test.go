@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -202,6 +203,62 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
+// Who came in with a certificate of roots that are no longer those of clients is sent
+// away; who has one of roots that stayed is not.
+func TestRootsOfClientsAreTakenBack(t *testing.T) {
+	old, kept := newAuthority(t), newAuthority(t)
+	config := testConfig()
+	config.TLS = kept.server(t)
+	config.TLS.ClientCA = filepath.Join(t.TempDir(), "clients.pem")
+	roots := func(files ...string) {
+		var all []byte
+		for _, name := range files {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, b...)
+		}
+		if err := os.WriteFile(config.TLS.ClientCA, all, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	roots(old.file("ca.pem"), kept.file("ca.pem"))
+	w, err := ListenWebSocket(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serveThis(t, w)
+	dial := func(of *authority, name string) *client {
+		over := kept.client(of.issue(t, name, time.Now().Add(time.Hour)))
+		conn, _, err := websocket.Dial(s.ctx, s.URL(), &websocket.DialOptions{HTTPClient: over})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.CloseNow() })
+		return &client{t, s.ctx, conn, nil}
+	}
+	leaves, stays := dial(old, "leaves"), dial(kept, "stays")
+	for id, c := range map[string]*client{"leaves": leaves, "stays": stays} {
+		c.send(fmt.Sprintf(`{"id":%q,"seq":1}`, id))
+		c.expect(fmt.Sprintf(`{"op":"ack","id":%q,"seq":1}`, id))
+	}
+	for _, m := range s.router.Messages() {
+		if m.Sender != m.ID {
+			t.Errorf("the sender of %s is %q, want the name in its certificate", m.ID, m.Sender)
+		}
+	}
+	roots(kept.file("ca.pem"))
+	if err := w.Update(config); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := leaves.receive(); websocket.CloseStatus(err) != websocket.StatusPolicyViolation || !strings.Contains(err.Error(), reasonNoCert) {
+		t.Errorf("a client of the roots that were: %v", err)
+	}
+	stays.send(`{"id":"stays","seq":2}`)
+	stays.expect(`{"op":"ack","id":"stays","seq":2}`)
+}
+
 // X18: a certificate that has expired is replaced without a restart, and the
 // connections go on.
 func TestCertificateIsRenewed(t *testing.T) {
@@ -223,7 +280,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 	first := &client{t, s.ctx, conn, nil}
 
 	ca.issue(t, "server", time.Now().Add(-time.Minute))
-	s.gate.reread()
+	s.gate.reread(time.Now().Add(settled))
 	if err := s.tryTLS(ca.client()); err == nil || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("an expired certificate: %v", err)
 	}
@@ -233,7 +290,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		s.gate.reread()
+		s.gate.reread(time.Now().Add(settled))
 	}
 	if err := w.Update(config); err == nil || !strings.Contains(err.Error(), "server.key") {
 		t.Errorf("an update without a key: %v", err)
@@ -243,7 +300,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 	}
 
 	ca.issue(t, "server", time.Now().Add(time.Hour))
-	s.gate.reread()
+	s.gate.reread(time.Now().Add(settled))
 	if err := s.tryTLS(ca.client()); err != nil {
 		t.Error(err)
 	}
