@@ -101,8 +101,8 @@ func (s *statusScreen) messages(st *api.Status) {
 	s.say("received", "%-19s %s a second", grouped(m.Received), amount(st.Rates.Received))
 	s.say("stored", "%-19s %s a second; %s duplicates, %s dead letters", grouped(m.Stored), amount(st.Rates.Stored),
 		grouped(m.Duplicates), grouped(m.DeadLettered))
-	if len(m.Rejected) > 0 {
-		s.say("not taken", "%s", counts(most3(m.Rejected)))
+	if not := counts(most3(m.Rejected)); not != nothing {
+		s.say("not taken", "%s", not)
 	}
 	waiting := fmt.Sprintf("%s messages, %s of %s", grouped(m.Pending), human(engine.Size(m.PendingBytes)), human(engine.Size(m.MaxPending)))
 	look := plain
@@ -148,11 +148,11 @@ func transportText(t *api.Transport) string {
 		noun = " message"
 	}
 	text = append(text, grouped(t.Messages)+noun)
-	if len(t.Refused) > 0 {
-		text = append(text, "refused: "+counts(most3(t.Refused)))
+	if refused := counts(most3(t.Refused)); refused != nothing {
+		text = append(text, "refused: "+refused)
 	}
-	if len(t.Errors) > 0 {
-		text = append(text, "errors: "+counts(most3(t.Errors)))
+	if errors := counts(most3(t.Errors)); errors != nothing {
+		text = append(text, "errors: "+errors)
 	}
 	return strings.Join(append(text, t.URL), ", ")
 }
@@ -205,6 +205,9 @@ type counted struct {
 	n    uint64
 }
 
+// nothing is what counts says where there is nothing.
+const nothing = "none"
+
 // counts lists those that there are.
 func counts(all []counted) string {
 	var out []string
@@ -214,7 +217,7 @@ func counts(all []counted) string {
 		}
 	}
 	if len(out) == 0 {
-		return "none"
+		return nothing
 	}
 	return strings.Join(out, ", ")
 }
