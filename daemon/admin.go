@@ -72,7 +72,7 @@ func (d *daemon) attach(ctx context.Context, p *parts) {
 		Redact:    d.redact,
 		Stored:    p.stored,
 		Messages:  p.messages,
-		Metrics:   p.metrics,
+		Metrics:   d.metricsHandler(p),
 		Config: func() api.Config {
 			return api.Config{Source: d.source, Text: d.current.Load().hcl()}
 		},

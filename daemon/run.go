@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"sync/atomic"
 	"time"
@@ -76,7 +75,6 @@ type parts struct {
 	transports []namedTransport
 	admin      *adminServer // nil: there is none
 	messages   *transport.HTTP
-	metrics    http.Handler
 	tap        *admin.Tap // in front of the router; what the transports route to
 	engine     *engine.Engine
 	letters    *deadletters.Store

@@ -281,6 +281,8 @@ func (e *Engine) Stats() Stats {
 	sum.Pending = int64(sum.Accepted - sum.Stored - sum.Duplicates - sum.Refused - sum.Undelivered)
 	sum.PendingBytes = e.room.used.Load()
 	sum.Streams = int(e.streams.Load())
+	o := e.opts.Load()
+	sum.MaxPending, sum.MaxStreams = int64(o.MaxPending), o.MaxStreams
 	sum.Groups = sum.Writes.Count()
 	sum.Retries = e.retries.load()
 	return sum

@@ -15,7 +15,9 @@ type Stats struct {
 	Pending     int64  // messages accepted, not yet settled
 
 	PendingBytes int64 // what they count against MaxPending
+	MaxPending   int64 // as it is set now
 	Streams      int   // live lanes
+	MaxStreams   int   // as it is set now
 
 	Made    uint64 // lanes that were made
 	Retired uint64 // lanes that were forgotten

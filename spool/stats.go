@@ -18,6 +18,7 @@ type Stats struct {
 	Pending  int64  // messages that are not settled: on disk, on their way there, or in next
 
 	Bytes    int64     // on disk
+	Max      int64     // as many as there may be
 	Segments int       // files of the log
 	Parked   int       // streams that have their share, and leave the rest on disk
 	Oldest   time.Time // about when the oldest message was received that is not settled; zero: there is none
@@ -43,7 +44,7 @@ type Health struct {
 func (s *Spool) Stats() Stats {
 	st := Stats{
 		Replayed: s.found.replayed, Torn: s.found.torn, Missing: s.found.missing,
-		Parked: s.flows.parkedCount(), Oldest: s.journal.oldest(),
+		Max: int64(s.max), Parked: s.flows.parkedCount(), Oldest: s.journal.oldest(),
 		SyncTimes: s.committer.syncs.histogram(),
 	}
 	st.Syncs = st.SyncTimes.Count()
