@@ -23,7 +23,11 @@ type fails struct {
 func (f *fails) wait(remote string, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return max(0, f.by[f.key(remote, now)].Sub(now)-(failBurst-1)*failEvery)
+	until, failed := f.by[f.key(remote, now)]
+	if !failed {
+		return 0
+	}
+	return max(0, until.Sub(now)-(failBurst-1)*failEvery)
 }
 
 // add notes a failure.
