@@ -92,7 +92,7 @@ func TestSettings(t *testing.T) {
 		}
 		around := []string{""}
 		for line := range strings.Lines(out) {
-			line = strings.TrimSpace(comment.ReplaceAllString(line, ""))
+			line = comment.ReplaceAllString(strings.TrimSpace(line), "")
 			name, value, assigns := strings.Cut(line, "=")
 			block := around[len(around)-1]
 			switch {

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
+	"github.com/ingestd/ingestd/internal/liblog"
 )
 
 // headerTimeout is how long a handshake of TLS, and then the header of a request,
@@ -109,7 +109,7 @@ func (g *gate) newServer(h http.Handler, group *sync.WaitGroup) *http.Server {
 		WriteTimeout:   2 * headerTimeout,
 		IdleTimeout:    30 * time.Second,
 		MaxHeaderBytes: 16 << 10,
-		ErrorLog:       g.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		ErrorLog:       liblog.Server(g.log),
 		ConnContext:    withSocket,
 		ConnState: func(conn net.Conn, s http.ConnState) {
 			switch s {

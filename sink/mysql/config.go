@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/liblog"
 	"github.com/ingestd/ingestd/sink"
 )
 
@@ -137,7 +138,7 @@ func (c Config) driverConfig(log hclog.Logger) (*driver.Config, error) {
 	cfg.InterpolateParams = false
 	cfg.RejectReadOnly = true
 	cfg.Collation = ""
-	cfg.Logger = logger{log}
+	cfg.Logger = liblog.New(log)
 	if cfg.Params == nil {
 		cfg.Params = make(map[string]string)
 	}
@@ -151,9 +152,3 @@ func (c Config) driverConfig(log hclog.Logger) (*driver.Config, error) {
 	}
 	return cfg, cfg.Apply(driver.Charset("utf8mb4", ""))
 }
-
-// logger hands on what the driver says. It comes with an error that is returned
-// as well, so it is only for who looks closely.
-type logger struct{ log hclog.Logger }
-
-func (l logger) Print(args ...any) { l.log.Debug("driver", "says", fmt.Sprint(args...)) }

@@ -15,6 +15,7 @@ import (
 	"github.com/ingestd/ingestd/daemon/internal/api"
 	"github.com/ingestd/ingestd/deadletters"
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/liblog"
 )
 
 // Daemon is what a Server tells of and acts on. Its functions are called
@@ -90,7 +91,7 @@ func Listen(address string, a Access, starting *Daemon, log hclog.Logger) (*Serv
 		WriteTimeout:      10 * time.Second,
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		ErrorLog:          liblog.Server(log),
 	}
 	return s, nil
 }
