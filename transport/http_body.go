@@ -66,6 +66,17 @@ func encodingOf(h http.Header) (string, bool) {
 	return "", false
 }
 
+// packedAs gives the encoding of a body that says itself what it is.
+func packedAs(body []byte) string {
+	switch {
+	case bytes.HasPrefix(body, []byte("\x1f\x8b")):
+		return encodingGzip
+	case bytes.HasPrefix(body, []byte("\x28\xb5\x2f\xfd")):
+		return encodingZstd
+	}
+	return ""
+}
+
 // unpack decompresses packed, which it takes.
 func (u *unpacker) unpack(encoding string, packed []byte) ([]byte, error) {
 	if encoding == "" {
@@ -179,6 +190,12 @@ func (h *HTTP) body(rw http.ResponseWriter, r *http.Request) ([]byte, *refusal) 
 	}
 	// From here on the deadline would be taken for the client's end.
 	_ = up.control.SetReadDeadline(time.Time{})
+	if is := packedAs(packed); encoding == "" && is != "" {
+		h.bodies.put(packed)
+		return nil, &refusal{
+			status: http.StatusBadRequest, text: "the body is compressed, and nothing says so: send Content-Encoding: " + is,
+		}
+	}
 	plain, err := h.unpacker.unpack(encoding, packed)
 	if err == nil && len(bytes.TrimLeft(plain, " \t\r\n")) == 0 {
 		h.bodies.put(plain)

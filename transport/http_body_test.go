@@ -103,6 +103,8 @@ func TestEncodings(t *testing.T) {
 		{"a window of 64 MiB", "zstd", streamed(t, text, zstd.WithWindowSize(64<<20)), 400, "window size exceeded"},
 		{"a claim of 4 GiB", "zstd", "\x28\xb5\x2f\xfd\xa0\xff\xff\xff\xff", 413, "max_body_size"},
 		{"no gzip", "gzip", text, 400, "not what its Content-Encoding says"},
+		{"gzip that is not told", "", gzipped(t, text), 400, "send Content-Encoding: gzip"},
+		{"zstd that is not told", "identity", zstded(t, text), 400, "send Content-Encoding: zstd"},
 		{"no zstd", "zstd", text, 400, "not what its Content-Encoding says"},
 		{"gzip that is cut", "gzip", gzipped(t, text)[:60], 400, "not what its Content-Encoding says"},
 		{"zstd that is cut", "zstd", zstded(t, text)[:40], 400, "not what its Content-Encoding says"},

@@ -217,7 +217,8 @@ func TestAnsweredWhenSpooled(t *testing.T) {
 // Errors beyond a bound are counted, and the texts of sinks cut.
 func TestErrorsAreBounded(t *testing.T) {
 	s := serveHTTP(t, nil)
-	got := s.post("", strings.Repeat("x\n", maxErrors+7))
+	s.router.Outcome(func(engine.Message) error { return engine.Permanent(errors.New("no")) })
+	got := s.post("", strings.Repeat("{\"id\":1}\n", maxErrors+7))
 	var a struct {
 		Messages, Stored int
 		Errors           []struct{ Index, Line int }
@@ -233,6 +234,39 @@ func TestErrorsAreBounded(t *testing.T) {
 	s.router.Outcome(func(engine.Message) error { return engine.Permanent(errors.New(strings.Repeat("é", maxErrorText))) })
 	if got := s.post("", `{"id":1}`); len(got.body) > maxErrorText+200 || !strings.Contains(got.body, `é..."`) {
 		t.Errorf("%d bytes: %s", len(got.body), got.body)
+	}
+}
+
+// A body of which much is no good is not looked at to its end, and what was taken is
+// told exactly.
+func TestFaultsAreBounded(t *testing.T) {
+	s := serveHTTP(t, nil)
+	for name, fault := range map[string]string{"bad_json": "x", "bad_message": "{}", "unknown_op": `{"id":1,"op":"x"}`} {
+		body := `{"id":"first"}` + "\n" + strings.Repeat(fault+"\n", maxFaults) + `{"id":"last"}` + "\n"
+		before := len(s.router.Messages())
+		got := s.post("", body)
+		var a struct {
+			Messages, Stored int
+			Errors           []struct{ Code string }
+			Stopped          *struct{ Index, Line int }
+		}
+		if err := json.Unmarshal([]byte(got.body), &a); err != nil {
+			t.Fatal(err)
+		}
+		if got.status != 200 || a.Messages != maxFaults+1 || a.Stored != 1 || len(a.Errors) != maxFaults || a.Errors[0].Code != name {
+			t.Errorf("%s: answered is %d: %d messages, %d stored, %d errors", name, got.status, a.Messages, a.Stored, len(a.Errors))
+		}
+		if a.Stopped == nil || a.Stopped.Index != maxFaults+1 || a.Stopped.Line != maxFaults+2 {
+			t.Errorf("%s: stopped at %+v", name, a.Stopped)
+		}
+		for _, m := range s.router.Messages()[before:] {
+			if m.ID == "last" {
+				t.Errorf("%s: what is behind is taken", name)
+			}
+		}
+	}
+	if got := s.post("", strings.Repeat("{}\n", maxFaults)); strings.Contains(got.body, "stopped") {
+		t.Error("a body is not looked at to its end that has no more faults than it may")
 	}
 }
 

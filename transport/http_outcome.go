@@ -24,14 +24,15 @@ type outcome struct {
 	bodies  *bodies
 	spooled bool // the level at which messages are taken
 
-	messages int // in the body
+	messages int // in the body, as far as it was looked at
 	taken    int // stored, or spooled
 	asked    int // done, flush and resume that succeeded
 	done     []byte
 	resume   []byte
 	errors   []told
-	untold   int // errors that are left out
-	held     int // of bodies
+	untold   int    // errors that are left out
+	stopped  *place // of the first message that was not looked at; nil: all were
+	held     int    // of bodies
 
 	// The kinds of errors there were.
 	retry, shut, forbidden, other bool
@@ -162,6 +163,13 @@ func (o *outcome) append(b []byte) []byte {
 	}
 	if o.untold > 0 {
 		field("errors_left_out", o.untold)
+	}
+	if o.stopped != nil {
+		b = append(b, `,"stopped":{"index":`...)
+		b = strconv.AppendInt(b, int64(o.stopped.index), 10)
+		b = append(b, `,"line":`...)
+		b = strconv.AppendInt(b, int64(o.stopped.line), 10)
+		b = append(b, '}')
 	}
 	return append(b, '}', '\n')
 }

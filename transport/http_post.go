@@ -23,6 +23,11 @@ const (
 	// end.
 	maxFlushes = 256
 
+	// maxFaults is how many messages of a body may be no good, before any is routed:
+	// then the rest is not looked at. A few bytes that are compressed may be millions
+	// of such messages.
+	maxFaults = 1000
+
 	// maxGaps is how many streams of a request have a gap of their own after an error
 	// with retry. Past it, all have one.
 	maxGaps = 4096
@@ -43,6 +48,7 @@ type post struct {
 	line     int // of at
 	at       int // how much of body the lines are counted of
 	asked    int // done, flush and resume
+	faults   int // messages that were not routed because of what they are
 	gaps     map[string]gap
 	all      gap           // the gap of all streams that have none
 	stop     bool          // nothing more is routed
@@ -131,8 +137,13 @@ func (p *post) route(template *engine.Message) {
 	defer d.release()
 	var m incoming
 	for d.next(&m) {
+		at := p.place(&m, d)
+		if p.faults == maxFaults {
+			p.outcome.stopped = &at
+			return
+		}
 		p.outcome.messages++
-		p.message(&m, template, p.place(&m, d))
+		p.message(&m, template, at)
 	}
 }
 
@@ -141,19 +152,19 @@ func (p *post) message(m *incoming, template *engine.Message, at place) {
 	c := &p.http.config
 	switch {
 	case m.fault != "":
-		p.refuse(m, at, m.fault, m.text, false)
+		p.fault(m, at, m.fault, m.text)
 		return
 	case len(m.frame) > int(c.MaxMessageSize):
-		p.refuse(m, at, codeBadMessage, "the message is larger than max_message_size", false)
+		p.fault(m, at, codeBadMessage, "the message is larger than max_message_size")
 		return
 	case m.id.id != "" && !p.pass.mayWrite(m.id.id):
-		p.refuse(m, at, codeForbidden, textForbidden, false)
+		p.fault(m, at, codeForbidden, textForbidden)
 		return
 	case m.op.kind == kindResume && p.name == "":
-		p.refuse(m, at, codeUnsupported, "resume needs a client name: post to ?client=NAME", false)
+		p.fault(m, at, codeUnsupported, "resume needs a client name: post to ?client=NAME")
 		return
 	case m.op.kind != kindReport && p.asked == maxAsked:
-		p.refuse(m, at, codeUnsupported, fmt.Sprintf("a request may have %d of done, flush and resume", maxAsked), false)
+		p.fault(m, at, codeUnsupported, fmt.Sprintf("a request may have %d of done, flush and resume", maxAsked))
 		return
 	}
 	if m.op.kind != kindReport {
@@ -359,6 +370,12 @@ func (p *post) wait(client context.Context, ok func() bool) bool {
 	case <-client.Done():
 		return false
 	}
+}
+
+// fault answers a message that is not routed because of what it is.
+func (p *post) fault(m *incoming, at place, code, text string) {
+	p.faults++
+	p.refuse(m, at, code, text, false)
 }
 
 // refuse answers a message that was not accepted.
