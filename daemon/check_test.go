@@ -120,3 +120,29 @@ func TestFlagVariables(t *testing.T) {
 		}
 	}
 }
+
+func TestSameAddress(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"127.0.0.1:1", "127.0.0.1:1", true},
+		{"127.0.0.1:1", "127.0.0.1:2", false},
+		{"127.0.0.1:1", "127.0.0.2:1", false},
+		{"127.0.0.1:0", "127.0.0.1:0", false},
+		{"127.0.0.1:80", "localhost:http", true},
+		{":1", "127.0.0.1:1", true},
+		{":1", "[::1]:1", true},
+		{"[::]:1", "127.0.0.1:1", true},
+		{"0.0.0.0:1", "127.0.0.1:1", true},
+		{"0.0.0.0:1", "localhost:1", true},
+		{"0.0.0.0:1", "[::]:1", true},
+		{"0.0.0.0:1", "[::1]:1", false},
+		{"", "127.0.0.1:1", false},
+		{"127.0.0.1:none", "127.0.0.1:none", false},
+	} {
+		if sameAddress(c.a, c.b) != c.same || sameAddress(c.b, c.a) != c.same {
+			t.Errorf("%s and %s: %v", c.a, c.b, !c.same)
+		}
+	}
+}

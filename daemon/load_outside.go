@@ -74,13 +74,21 @@ func sameAddress(a, b string) bool {
 	if aErr != nil || bErr != nil || aNumber != bNumber || aNumber == 0 {
 		return false
 	}
-	return everyAddress(aHost) || everyAddress(bHost) || loopback(aHost) == loopback(bHost)
+	return everyAddress(aHost, bHost) || everyAddress(bHost, aHost) || loopback(aHost) == loopback(bHost)
 }
 
-// everyAddress tells whether host stands for every address of the machine.
-func everyAddress(host string) bool {
+// everyAddress tells whether host stands for every address of the machine, and other
+// is one of them: 0.0.0.0 is those of IPv4.
+func everyAddress(host, other string) bool {
+	if host == "" {
+		return true
+	}
 	ip, err := netip.ParseAddr(host)
-	return host == "" || err == nil && ip.IsUnspecified()
+	if err != nil || !ip.IsUnspecified() {
+		return false
+	}
+	o, err := netip.ParseAddr(other)
+	return ip.Is6() || err != nil || o.Is4() || o.IsUnspecified()
 }
 
 // loopback gives a host, with the name of the usual loopback address as that.

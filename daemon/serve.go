@@ -34,6 +34,7 @@ func (d *daemon) serve(ctx context.Context, p *parts) error {
 	d.attach(ctx, p)
 	var control sync.WaitGroup
 	control.Go(func() { d.reloads(ctx, p) })
+	control.Go(func() { summaries(ctx, d.log, p.sample) })
 	control.Go(func() {
 		if err := p.watch(ctx); err != nil {
 			fail(err)
