@@ -6,7 +6,7 @@ FUZZTIME ?= 10m
 COUNT    ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help build test long bench bench-quick bench-peers seedbugs lint fmt needs clean
+.PHONY: help build dist packages try test long bench bench-quick bench-peers seedbugs lint fmt needs clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,10 +14,22 @@ help: ## show this
 build: ## build bin/ingestd
 	$(GO) build -trimpath -o bin/ingestd ./cmd/ingestd
 
+dist: ## build the archives of all targets into bin/dist; VERSION=v1.2.3 overrides the repository
+	GO=$(GO) VERSION=$(VERSION) tools/dist.sh archives
+
+packages: bin/tools/nfpm ## build the deb and the rpm of all targets into bin/dist
+	GO=$(GO) VERSION=$(VERSION) tools/dist.sh packages
+
+# It installs what it makes, and removes it again: as root, on Debian.
+try: packages ## install the deb, run its unit's command, reload, drain, purge; the same as in the image
+	deploy/try-deb.sh
+	deploy/try-image.sh
+
 test: needs ## run all tests, with the race detector; installs what they need
 	$(GO) test -race -shuffle=on ./...
 
 long: needs seedbugs ## run what takes hours: long tests, each fuzz test for FUZZTIME, the tests COUNT times
+	$(MAKE) try
 	INGEST_LONG=1 $(GO) test -p 1 -shuffle=on -timeout=0 ./...
 	GO=$(GO) tools/fuzz.sh $(FUZZTIME)
 	$(GO) test -race -shuffle=on -count=$(COUNT) -timeout=0 ./...
@@ -49,6 +61,10 @@ needs: ## install what the tests need: a C compiler, MariaDB, a browser and more
 bin/tools/golangci-lint: tools/go.mod tools/go.sum
 	cd tools && $(GO) build -trimpath -o ../bin/tools/ tool
 	@touch bin/tools/*
+
+bin/tools/nfpm: tools/nfpm/go.mod tools/nfpm/go.sum
+	cd tools/nfpm && $(GO) build -trimpath -o ../../bin/tools/ tool
+	@touch $@
 
 clean: ## remove what was built
 	rm -rf bin
