@@ -54,9 +54,7 @@ func (f *frameBuffer) read(r io.Reader, on *reading, limit, restoring, fragments
 		}
 		// No more than that: the library waits until the slice is full.
 		space := f.b[n:min(len(f.b), limit+1)]
-		on.expect(len(space))
-		got, err := r.Read(space)
-		on.got(got, len(space))
+		got, err := on.read(r, space)
 		if n += got; n > limit && n <= restoring && restores(f.b[:n]) {
 			limit = restoring
 		}

@@ -108,6 +108,7 @@ type feedConn struct {
 	feed   *feed
 	conn   *websocket.Conn
 	socket *feedSocket
+	reader *feedReader
 	busy   atomic.Bool // a frame is in hand, and nothing is read
 }
 
@@ -121,6 +122,7 @@ func (f *feed) dial(ctx context.Context) (*feedConn, error) {
 		return nil, err
 	}
 	var socket atomic.Pointer[feedSocket]
+	flood := &feedReader{}
 	transport := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		TLSClientConfig:        tlsConfig,
@@ -145,13 +147,14 @@ func (f *feed) dial(ctx context.Context) (*feedConn, error) {
 	}
 	conn, resp, err := websocket.Dial(ctx, f.url, &websocket.DialOptions{ //nolint:bodyclose // the library closes it
 		HTTPClient: &http.Client{
-			Transport: transport,
+			Transport: feedTransport{transport, flood},
 			// The headers are for the host that is configured.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		HTTPHeader:      headers,
 		Subprotocols:    config.Subprotocols,
 		CompressionMode: websocket.CompressionDisabled,
+		OnPingReceived:  flood.ping,
 	})
 	if err != nil {
 		cancel()
@@ -161,7 +164,7 @@ func (f *feed) dial(ctx context.Context) (*feedConn, error) {
 		return nil, dialError(resp, err)
 	}
 	conn.SetReadLimit(-1) // readFrame has the limit
-	c := &feedConn{feed: f, conn: conn, socket: socket.Load()}
+	c := &feedConn{feed: f, conn: conn, socket: socket.Load(), reader: flood}
 	c.socket.heard.Store(time.Now().UnixNano())
 	for _, text := range config.Subscribe {
 		if err := conn.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
@@ -172,10 +175,22 @@ func (f *feed) dial(ctx context.Context) (*feedConn, error) {
 	return c, nil
 }
 
-// dialError takes the URL out of an error of the library.
+// dialError takes out of an error of the library what may be a secret: the URL of the
+// feed, and where a proxy was looked for, since a password that is not escaped well
+// is taken for a part of that.
 func dialError(resp *http.Response, err error) error {
 	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 		return fmt.Errorf("the server answers %s", resp.Status)
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "proxyconnect" {
+		reason := op.Err
+		if dial, ok := errors.AsType[*net.OpError](reason); ok {
+			reason = dial.Err
+		}
+		if dns, ok := errors.AsType[*net.DNSError](reason); ok {
+			reason = errors.New(dns.Err)
+		}
+		return fmt.Errorf("connect to the proxy that the environment names: %w", reason)
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
@@ -194,7 +209,7 @@ func (c *feedConn) read(ctx context.Context) error {
 			return err
 		}
 		c.feed.ws.stats.frames.Add(1)
-		frame, err := c.feed.readFrame(r)
+		frame, err := c.feed.readFrame(r, &c.reader.reading)
 		switch {
 		case errors.Is(err, errFrameTooLarge):
 			c.feed.fault(codeBadMessage, fmt.Sprintf("the frame is larger than max_message_size, %v", c.feed.ws.config.MaxMessageSize))
@@ -214,7 +229,8 @@ func (c *feedConn) read(ctx context.Context) error {
 }
 
 // readFrame reads a frame, and leaves out one that is too large.
-func (f *feed) readFrame(r io.Reader) ([]byte, error) {
+func (f *feed) readFrame(r io.Reader, on *reading) ([]byte, error) {
+	on.begin()
 	limit := int(f.ws.config.MaxMessageSize)
 	if cap(f.buf) == 0 || cap(f.buf) > keepFrame {
 		f.buf = make([]byte, 0, 4<<10)
@@ -225,18 +241,21 @@ func (f *feed) readFrame(r io.Reader) ([]byte, error) {
 			copy(grown, f.buf)
 			f.buf = grown
 		}
-		n, err := r.Read(f.buf[len(f.buf):min(cap(f.buf), limit+1)])
+		space := f.buf[len(f.buf):min(cap(f.buf), limit+1)]
+		n, err := on.read(r, space)
 		f.buf = f.buf[:len(f.buf)+n]
 		switch {
 		case len(f.buf) > limit:
 			for err == nil {
-				_, err = r.Read(f.buf[:cap(f.buf)])
+				_, err = on.read(r, f.buf[:cap(f.buf)])
 			}
 			if err != io.EOF {
 				return nil, err
 			}
+			on.end()
 			return nil, errFrameTooLarge
 		case err == io.EOF:
+			on.end()
 			return f.buf, nil
 		case err != nil:
 			return nil, err
@@ -350,6 +369,7 @@ func (c *feedConn) watch(ctx context.Context, stop <-chan struct{}, group *sync.
 		case <-stop:
 			return
 		case <-ctx.Done():
+			c.reader.closing.Store(true)
 			_ = c.socket.SetDeadline(time.Now().Add(time.Second))
 			_ = c.conn.Close(websocket.StatusGoingAway, "the client is shutting down")
 			return
@@ -395,6 +415,49 @@ func (s *feedSocket) Read(p []byte) (int, error) {
 		err = errSilent
 	}
 	return n, err
+}
+
+// feedReader is what the library reads from, above TLS: it ends a connection on which
+// too much comes that is no data, as a server does.
+type feedReader struct {
+	io.ReadWriteCloser
+	reading reading // of who reads messages, until closing
+	closing atomic.Bool
+}
+
+func (r *feedReader) Read(p []byte) (int, error) {
+	if r.closing.Load() {
+		return r.ReadWriteCloser.Read(p)
+	}
+	if r.reading.wasted(time.Now().UnixNano()) {
+		return 0, errFlood
+	}
+	n, err := r.ReadWriteCloser.Read(p)
+	r.reading.waste += n
+	return n, err
+}
+
+// ping tells the library whether it is to answer a ping.
+func (r *feedReader) ping(context.Context, []byte) bool {
+	return r.reading.ping(time.Now().UnixNano())
+}
+
+// feedTransport puts a feedReader below the library.
+type feedTransport struct {
+	http.RoundTripper
+	reader *feedReader
+}
+
+func (t feedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if conn, ok := resp.Body.(io.ReadWriteCloser); ok && resp.StatusCode == http.StatusSwitchingProtocols {
+		t.reader.ReadWriteCloser = conn
+		resp.Body = t.reader
+	}
+	return resp, nil
 }
 
 // errSilent is why a connection is given up whose feed answers no ping.

@@ -3,7 +3,9 @@ package transport
 import (
 	"bytes"
 	"context"
+	"crypto/sha1" //nolint:gosec // the protocol asks for it
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -670,6 +673,64 @@ func TestFeedTLS(t *testing.T) {
 		bad.TLS = &settings
 		if _, err := DialWebSocket(bad); err == nil || !strings.Contains(err.Error(), ca.dir) {
 			t.Errorf("%+v is taken: %v", settings, err)
+		}
+	}
+}
+
+// A feed that sends without end what is no data is left, as a client would be.
+func TestFeedFloods(t *testing.T) {
+	for name, flood := range map[string][]byte{
+		"pings":           unmaskedFrame(0x89, ""),
+		"pongs":           unmaskedFrame(0x8A, ""),
+		"empty fragments": unmaskedFrame(0x00, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				h := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // the protocol asks for it
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer func() { _ = conn.Close() }()
+				_, _ = fmt.Fprintf(conn, "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+					base64.StdEncoding.EncodeToString(h[:]))
+				go func() { _, _ = io.Copy(io.Discard, conn) }()
+				_, _ = conn.Write(unmaskedFrame(0x81, `{"id":1}`))
+				_, _ = conn.Write(unmaskedFrame(0x01, `{"id"`))
+				for many := bytes.Repeat(flood, 1000); ; {
+					if _, err := conn.Write(many); err != nil {
+						return
+					}
+				}
+			}))
+			defer s.Close()
+			c := testFeedConfig(engine.Secret("ws" + strings.TrimPrefix(s.URL, "http")))
+			f := serveFeeds(t, c)
+			f.eventually("it is left", func() bool { return f.Stats().Lost > 1 })
+			if log := f.log.String(); !strings.Contains(log, errFlood.Error()) || f.Stats().Messages < 1 {
+				t.Errorf("%+v; %s", f.Stats(), log)
+			}
+			f.drain()
+			f.waitServed()
+		})
+	}
+}
+
+func unmaskedFrame(first byte, payload string) []byte {
+	return append([]byte{first, byte(len(payload))}, payload...)
+}
+
+// Of a proxy nothing is told, for a part of its password may be taken for its host.
+func TestFeedErrorsKeepProxiesSecret(t *testing.T) {
+	for want, reason := range map[string]error{
+		"no such host": &net.DNSError{Err: "no such host", Name: "sesame"},
+		"refused":      errors.New("refused"),
+	} {
+		dial := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.UnixAddr{Name: "sesame"}, Err: reason}
+		err := &url.Error{Op: "Get", URL: "https://feed?key=sesame", Err: &net.OpError{Op: "proxyconnect", Net: "tcp", Err: dial}}
+		if got := dialError(nil, err).Error(); strings.Contains(got, "sesame") || !strings.Contains(got, want) || !strings.Contains(got, "proxy") {
+			t.Errorf("told is %s", got)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"io"
 	"time"
 )
 
@@ -66,6 +67,14 @@ func (r *reading) got(n, asked int) {
 	if 0 < n && n < asked {
 		r.fragments++
 	}
+}
+
+// read reads from r, which gives the data of a message.
+func (r *reading) read(from io.Reader, p []byte) (int, error) {
+	r.expect(len(p))
+	n, err := from.Read(p)
+	r.got(n, len(p))
+	return n, err
 }
 
 // end notes that the message has ended.
