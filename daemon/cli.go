@@ -75,7 +75,9 @@ func (c *runCommand) Run(a *app) error {
 	d := &daemon{
 		cfg: cfg, source: name, log: log,
 		hup:  signals.hup,
-		load: func() (*config, error) { cfg, _, err := c.load(a.plugins); return cfg, err },
+		// Files are looked into, too: where one of several transports could not take
+		// its own, the others would have taken theirs.
+		load: func() (*config, error) { cfg, _, err := c.loadBy(a.plugins.check); return cfg, err },
 	}
 	if err := d.run(ctx); err != nil {
 		log.Error("stopped by an error", "error", hclx.Redact(err.Error(), cfg.secrets()...))

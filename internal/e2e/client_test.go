@@ -46,7 +46,10 @@ type client struct {
 }
 
 // dial connects; query is what follows the path, as in "?client=a".
-func dial(url, query string) (*client, error) {
+func dial(url, query string) (*client, error) { return dialAs(url, query, nil) }
+
+// dialAs is dial with a header.
+func dialAs(url, query string, header http.Header) (*client, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c := &client{news: make(chan struct{}), acked: make(map[string]int64)}
@@ -58,7 +61,7 @@ func dial(url, query string) (*client, error) {
 		return conn, err
 	}}
 	conn, resp, err := websocket.Dial(ctx, url+query, &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: transport},
+		HTTPClient: &http.Client{Transport: transport}, HTTPHeader: header,
 	})
 	if err != nil {
 		if resp != nil {
