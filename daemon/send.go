@@ -2,10 +2,13 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"sync/atomic"
 	"time"
@@ -19,6 +22,9 @@ import (
 type sendCommand struct {
 	URL      string   `default:"ws://127.0.0.1:7001/ws" help:"Where the daemon listens."`
 	Token    string   `placeholder:"TOKEN" env:"INGEST_TOKEN" help:"For a server that asks for one. Command lines can be seen by every user of the machine: better put it into the environment."`
+	CA       string   `placeholder:"FILE" help:"The roots that the server's certificate is held against, PEM. Otherwise those of the system."`
+	Cert     string   `placeholder:"FILE" help:"A certificate to show to the server, PEM."`
+	Key      string   `placeholder:"FILE" help:"Its private key, PEM."`
 	Client   string   `placeholder:"NAME" help:"Who numbers the messages. With the name and numbers of an earlier run, what is stored already is not stored again. Otherwise a random one."`
 	ID       string   `placeholder:"ID" help:"The input holds bare payloads, each JSON value one, for this id."`
 	File     []string `short:"f" placeholder:"FILE" sep:"none" help:"Read this file instead of the standard input. Repeatable."`
@@ -76,6 +82,8 @@ func (c *sendCommand) check() error {
 		return fmt.Errorf("--ids must be at least 1, not %d", c.IDs)
 	case c.Size < 0:
 		return fmt.Errorf("--size must not be negative, not %d", c.Size)
+	case (c.Cert == "") != (c.Key == ""):
+		return errors.New("--cert and --key belong together")
 	}
 	for _, name := range c.Files {
 		if _, err := os.Stat(name); err != nil {
@@ -99,11 +107,15 @@ func (c *sendCommand) send(ctx context.Context, stderr io.Writer) error {
 	if c.Token != "" {
 		header = http.Header{"Authorization": {"Bearer " + c.Token}}
 	}
-	var err error
+	over, err := c.overTLS()
+	if err != nil {
+		return wrong(err)
+	}
 	s.client, err = client.Dial(ctx, c.URL, client.Options{
-		Name:   c.Client,
-		Header: header,
-		Logger: log,
+		Name:       c.Client,
+		Header:     header,
+		HTTPClient: over,
+		Logger:     log,
 		Refused: func(r client.Refusal) {
 			s.refused.Add(1)
 			s.show.line("refused: id %s seq %d: %s: %s", r.ID, r.Seq, r.Code, r.Text)
@@ -113,7 +125,7 @@ func (c *sendCommand) send(ctx context.Context, stderr io.Writer) error {
 	case errors.Is(err, client.ErrOptions):
 		return wrong(err)
 	case err != nil:
-		return outside(fmt.Errorf("connect to %s: %w", c.URL, err))
+		return outside(fmt.Errorf("connect to %s: %w", c.address(), err))
 	}
 
 	began := time.Now()
@@ -139,6 +151,42 @@ func (c *sendCommand) send(ctx context.Context, stderr io.Writer) error {
 	}
 	s.summary(unacked, time.Since(began))
 	return s.verdict(ctx, err, closed)
+}
+
+// address is the URL as it may be shown: there may be a token in the query.
+func (c *sendCommand) address() string {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return "the server"
+	}
+	u.RawQuery = ""
+	return u.Redacted()
+}
+
+// overTLS gives what connects with these certificates; nil where there are none.
+func (c *sendCommand) overTLS() (*http.Client, error) {
+	if c.CA == "" && c.Cert == "" {
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		roots, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(roots) {
+			return nil, fmt.Errorf("%s: there is no certificate in it", c.CA)
+		}
+	}
+	if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("%s and %s: %w", c.Cert, c.Key, err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config}}, nil
 }
 
 // close waits for the answers: as long as it takes, or, once ctx has ended, a

@@ -3,8 +3,14 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -224,6 +230,47 @@ func TestSendWithoutDaemon(t *testing.T) {
 	status, stderr = sendWith(t, context.Background(), strings.NewReader(""), "--url="+url+"x")
 	if status != exitOutside || !strings.Contains(stderr, "status 404") {
 		t.Errorf("status %d: %s", status, stderr)
+	}
+}
+
+// What is in the query may be a token.
+func TestSendKeepsTokensSecret(t *testing.T) {
+	status, stderr := sendWith(t, context.Background(), strings.NewReader(""), "--url=ws://user:sesame@127.0.0.1:1/ws?token=sesame")
+	if status != exitOutside || strings.Contains(stderr, "sesame") || !strings.Contains(stderr, "127.0.0.1:1/ws") {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+}
+
+func TestSendOverTLS(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS12}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	defer s.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(s.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, keyFile := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	write(t, cert, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
+	write(t, keyFile, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	url := "--url=wss" + strings.TrimPrefix(s.URL, "https") + "/ws"
+	for _, c := range []struct {
+		name, want string
+		status     int
+		args       []string
+	}{
+		{"all", "status 404", exitOutside, []string{"--ca=" + cert, "--cert=" + cert, "--key=" + keyFile}},
+		{"no certificate", "certificate", exitOutside, []string{"--ca=" + cert}},
+		{"the system's roots", "certificate", exitOutside, []string{"--cert=" + cert, "--key=" + keyFile}},
+		{"no key", "--cert and --key", exitWrong, []string{"--cert=" + cert}},
+		{"no such file", "none.pem", exitWrong, []string{"--ca=none.pem"}},
+		{"no certificate in it", "no certificate in it", exitWrong, []string{"--ca=" + keyFile}},
+	} {
+		status, stderr := sendWith(t, context.Background(), strings.NewReader(""), append(c.args, url)...)
+		if status != c.status || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: status %d: %s", c.name, status, stderr)
+		}
 	}
 }
 
