@@ -40,7 +40,7 @@ dpkg -i "$deb" >"$work/dpkg" 2>&1 || { cat "$work/dpkg"; die "dpkg -i"; }
 dpkg --verify ingestd | grep -v 'c /etc' && die "files are not as packaged"
 [ -e /usr/share/doc/ingestd/copyright ] || die "no copyright"
 dpkg-query -W -f '${Conffiles}' ingestd | grep -q /etc/ingestd/config.hcl || die "no conffile"
-deb-systemd-helper --quiet was-enabled ingestd.service || die "not enabled, as Debian's services are"
+DPKG_MAINTSCRIPT_PACKAGE=ingestd deb-systemd-helper --quiet was-enabled ingestd.service || die "not enabled, as Debian's services are"
 ingestd check --config /etc/ingestd/config.hcl >"$work/check" || die "the packaged configuration"
 grep -q '"/var/lib/ingestd/ingest.db"' "$work/check" || die "the packaged path of the database"
 said "deb installed: $(ingestd version)"
@@ -78,7 +78,7 @@ as_user=(setpriv --reuid ingestd --regid ingestd --clear-groups --no-new-privs -
 begin() { # prefix...: runs ExecStart
 	: >"$work/told"
 	(
-		cd "$(setting WorkingDirectory | sed 's|%S|/var/lib|')" && umask "$(setting UMask)" && ulimit -n "$(setting LimitNOFILE)"
+		cd "$(setting WorkingDirectory | sed 's|%S|/var/lib|')" && umask "$(setting UMask)" && { ulimit -n "$(setting LimitNOFILE)" 2>/dev/null || ulimit -n "$(ulimit -Hn)"; }
 		exec env -i PATH=/usr/bin:/bin HOME=/var/lib/ingestd NOTIFY_SOCKET="$work/notify" WATCHDOG_USEC=400000 \
 			"$@" "${as_user[@]}" $(setting ExecStart)
 	) >"$work/log" 2>&1 & daemon=$!

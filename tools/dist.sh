@@ -56,6 +56,7 @@ archives() {
 packages() {
 	out=bin/package
 	prepare
+	rm -f bin/dist/*.deb bin/dist/*.rpm
 	cp -r bin/host/completions "$out/"
 	# The packaged daemon has its data in one place, wherever a command is started.
 	sed -e '1,2c # The configuration of ingestd. Every value here is the default, but data_dir and the\n# path of the database: without the file these lie where the daemon is started.' \
