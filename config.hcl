@@ -152,7 +152,9 @@ sink "sqlite" {
 #   format = "json" # one JSON object a line
 # }
 
-# /healthz and /readyz
+# The page, its API, /metrics, /healthz and /readyz
 admin {
   listen = "127.0.0.1:7002" # "" turns it off
+  token  = ""               # needed on any address but this machine's: env("INGESTD_ADMIN_TOKEN")
+  hosts  = []               # further names of this server, as those of a proxy; they need the token
 }

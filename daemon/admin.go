@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -122,12 +121,4 @@ func (d *daemon) openMessages(p *parts, holds *transport.Holds) error {
 		return fmt.Errorf("open admin: %w", err)
 	}
 	return nil
-}
-
-// errUnreadable is told where a sink cannot be asked for what it has.
-var errUnreadable = errors.New("this sink cannot be read")
-
-// stored asks the sink for a stream and its last messages.
-func (p *parts) stored(context.Context, string, int) (*api.StoredStream, []api.StoredMessage, error) {
-	return nil, nil, errUnreadable
 }

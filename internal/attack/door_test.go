@@ -375,21 +375,29 @@ transport "websocket" {
 	x.fine()
 }
 
-// X17: the admin server only tells how the daemon is, and a page of another host
-// cannot read even that.
+// X17: to a page of another host the admin server only tells how the daemon is, and
+// the page cannot read even that.
 func TestAdminFromAPage(t *testing.T) {
 	x := start(t)
 	cases := map[string]int{
 		"GET /healthz HTTP/1.1|Host: evil.example|Origin: http://evil.example":                          200,
 		"GET /readyz HTTP/1.1|Host: evil.example|Origin: http://evil.example":                           200,
-		"POST /healthz HTTP/1.1|Host: x|Origin: http://evil.example|Content-Length: 0":                  405,
-		"POST /readyz HTTP/1.1|Host: x|Sec-Fetch-Site: cross-site|Content-Length: 0":                    405,
+		"POST /healthz HTTP/1.1|Host: x|Origin: http://evil.example|Content-Length: 0":                  403,
+		"POST /readyz HTTP/1.1|Host: x|Sec-Fetch-Site: cross-site|Content-Length: 0":                    403,
 		"DELETE /readyz HTTP/1.1|Host: x":                                                               405,
 		"OPTIONS /readyz HTTP/1.1|Host: x|Origin: http://evil.example|Access-Control-Request-Method: X": 405,
-		"GET / HTTP/1.1|Host: x":                 404,
-		"GET /debug/pprof/ HTTP/1.1|Host: x":     404,
-		"GET /../../etc/passwd HTTP/1.1|Host: x": 404,
-		"GET /healthz HTTP/1.1":                  400, // no host
+		"GET / HTTP/1.1|Host: x":                                                                                          200, // nothing in it is secret
+		"GET /debug/pprof/ HTTP/1.1|Host: x":                                                                              403,
+		"GET /api/v1/status HTTP/1.1|Host: x":                                                                             403, // a name made to lead here
+		"GET /api/v1/status HTTP/1.1|Host: localhost|Origin: http://evil.example":                                         403,
+		"GET /api/v1/events HTTP/1.1|Host: localhost|Sec-Fetch-Site: same-site":                                           403,
+		"GET /api/v1/tail HTTP/1.1|Host: 127.0.0.1|Sec-Fetch-Site: cross-site":                                            403,
+		"POST /api/v1/reload HTTP/1.1|Host: 127.0.0.1|Sec-Fetch-Site: cross-site|Content-Length: 0":                       403,
+		"POST /api/v1/messages HTTP/1.1|Host: localhost|Origin: http://evil.example|Content-Length: 2||{}":                403,
+		"POST /login HTTP/1.1|Host: localhost|Origin: null|Content-Length: 0":                                             403,
+		"OPTIONS /api/v1/reload HTTP/1.1|Host: localhost|Origin: http://evil.example|Access-Control-Request-Method: POST": 405,
+		"GET /../../etc/passwd HTTP/1.1|Host: x":                                                                          404,
+		"GET /healthz HTTP/1.1":                                                                                           400, // no host
 	}
 	all := make([]string, 0, len(cases))
 	for request := range cases {

@@ -45,16 +45,16 @@ type StoredStream struct {
 
 // StoredMessage is a row of the table messages.
 type StoredMessage struct {
-	ID         string  `json:"id"`
-	Seq        int64   `json:"seq,string"`
-	Client     string  `json:"client"`
-	Op         string  `json:"op"`
-	Code       int64   `json:"code"`
-	SentAt     Time    `json:"sent_at"`
-	ReceivedAt Time    `json:"received_at"`
-	Remote     string  `json:"remote"`
-	Sender     string  `json:"sender"`
-	Data       *string `json:"data"` // the text as it was sent
+	ID         string `json:"id"`
+	Seq        int64  `json:"seq,string"`
+	Client     string `json:"client"`
+	Op         string `json:"op"`
+	Code       int64  `json:"code"`
+	SentAt     Time   `json:"sent_at"`
+	ReceivedAt Time   `json:"received_at"`
+	Remote     string `json:"remote"`
+	Sender     string `json:"sender"`
+	Data       string `json:"data"` // the text as it was sent
 }
 
 // Message is a message as it was accepted. Where Dropped is not 0 it is none, but
