@@ -9,6 +9,7 @@ import (
 // lasting is an answer that goes on until its reader goes away, or the server
 // closes.
 type lasting struct {
+	server  context.Context // ends when the server closes
 	w       http.ResponseWriter
 	control *http.ResponseController
 	timeout time.Duration // for each send
@@ -28,7 +29,7 @@ func (s *Server) last(places chan struct{}, w http.ResponseWriter, r *http.Reque
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	unbind := context.AfterFunc(s.ctx, cancel)
-	l := &lasting{w: w, control: http.NewResponseController(w), timeout: timeout, gone: ctx.Done()}
+	l := &lasting{server: s.ctx, w: w, control: http.NewResponseController(w), timeout: timeout, gone: ctx.Done()}
 	// A write that waits for a slow reader ends, too.
 	unblock := context.AfterFunc(s.ctx, func() { _ = l.control.SetWriteDeadline(time.Now()) })
 	l.close = func() {
@@ -46,12 +47,11 @@ func (s *Server) last(places chan struct{}, w http.ResponseWriter, r *http.Reque
 
 // send writes text at once.
 func (l *lasting) send(text []byte) error {
-	select {
-	case <-l.gone:
-		return context.Canceled
-	default:
-	}
 	_ = l.control.SetWriteDeadline(time.Now().Add(l.timeout))
+	// Looked at now: where it ends later, the deadline of the end comes later, too.
+	if err := l.server.Err(); err != nil {
+		return err
+	}
 	if _, err := l.w.Write(text); err != nil {
 		return err
 	}

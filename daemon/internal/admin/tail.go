@@ -31,34 +31,56 @@ func (s *Server) getTail(d *Daemon, w http.ResponseWriter, r *http.Request) {
 	b.ID = r.URL.Query().Get("id")
 	look := d.Tap.Look(b)
 	defer look.Close()
-	for text := []byte{}; out.send(text) == nil; { // the first is the header alone
+	if out.send(nil) != nil { // the header
+		return
+	}
+	for {
 		select {
 		case <-look.Ready():
 		case <-out.gone:
 			return
 		}
-		seen, dropped := look.Take()
-		var lines bytes.Buffer
-		for _, m := range messages(seen) {
-			lines.Write(encode(m))
+		if out.tail(look.Take()) != nil {
+			return
 		}
-		if dropped > 0 {
-			lines.Write(encode(map[string]uint64{"dropped": dropped}))
-		}
-		text = lines.Bytes()
 	}
 }
 
-// messages are what was seen, as JSON has it.
+// tailPiece is about how much of a tail is written at once, so that it soon sees
+// the end.
+const tailPiece = 64 << 10
+
+// tail writes what was seen, and what was dropped after it.
+func (l *lasting) tail(seen []Seen, dropped uint64) error {
+	var lines bytes.Buffer
+	for i := range seen {
+		lines.Write(encode(message(&seen[i])))
+		if lines.Len() >= tailPiece {
+			if err := l.send(lines.Bytes()); err != nil {
+				return err
+			}
+			lines.Reset()
+		}
+	}
+	if dropped > 0 {
+		lines.Write(encode(map[string]uint64{"dropped": dropped}))
+	}
+	return l.send(lines.Bytes())
+}
+
+// message is what was seen, as JSON has it.
+func message(m *Seen) api.Message {
+	return api.Message{
+		ID: m.ID, Seq: m.Seq, Client: m.Client, Op: m.Op, Code: m.Code,
+		SentAt: api.At(m.Time), ReceivedAt: api.At(m.Received), Remote: m.Remote, Sender: m.Sender,
+		Data: payload(m.Data), Cut: m.Cut,
+	}
+}
+
 func messages(seen []Seen) []api.Message {
 	all := make([]api.Message, len(seen))
 	for i := range seen {
-		m := &seen[i]
-		all[i] = api.Message{
-			ID: m.ID, Seq: m.Seq, Client: m.Client, Op: m.Op, Code: m.Code,
-			SentAt: api.At(m.Time), ReceivedAt: api.At(m.Received), Remote: m.Remote, Sender: m.Sender,
-			Data: payload(m.Data), Cut: m.Cut,
-		}
+		all[i] = message(&seen[i])
 	}
 	return all
 }

@@ -72,30 +72,32 @@ func TestTapShowsWhatIsAccepted(t *testing.T) {
 }
 
 func TestTapIsBounded(t *testing.T) {
-	tap := NewTap(routerFunc(accepts))
-	few := tap.Look(Bounds{Messages: 2, Bytes: 1000, Data: 100})
-	small := tap.Look(Bounds{Messages: 100, Bytes: 10, Data: 100})
-	cut := tap.Look(Bounds{Messages: 100, Bytes: 10, Data: 2})
-	for range 5 {
-		route(t, tap, engine.Message{ID: "a", Data: []byte("123")})
-	}
 	for _, c := range []struct {
-		look    *Look
+		bounds  Bounds
 		seen    int
 		dropped uint64
-	}{{few, 2, 3}, {small, 2, 3}, {cut, 5, 0}} {
-		seen, dropped := c.look.Take()
-		if len(seen) != c.seen || dropped != c.dropped {
-			t.Errorf("%+v: seen %d, %d dropped, want %d and %d", c.look.bounds, len(seen), dropped, c.seen, c.dropped)
+	}{
+		{Bounds{Messages: 2, Bytes: 1000, Data: 100}, 2, 3},
+		{Bounds{Messages: 100, Bytes: 10, Data: 100}, 2, 3},
+		{Bounds{Messages: 100, Bytes: 10, Data: 2}, 5, 0},
+	} {
+		tap := NewTap(routerFunc(accepts))
+		look := tap.Look(c.bounds)
+		for range 5 {
+			route(t, tap, engine.Message{ID: "a", Data: []byte("123")})
 		}
-		if c.look == cut && (!seen[0].Cut || seen[0].Data != nil) {
-			t.Errorf("large data is not left out: %+v", seen[0])
+		seen, dropped := look.Take()
+		if len(seen) != c.seen || dropped != c.dropped {
+			t.Errorf("%+v: seen %d, %d dropped, want %d and %d", c.bounds, len(seen), dropped, c.seen, c.dropped)
+		}
+		if cut := c.bounds.Data < 3; seen[0].Cut != cut || (seen[0].Data == nil) != cut {
+			t.Errorf("%+v: large data is not left out, or other data is: %+v", c.bounds, seen[0])
 		}
 		route(t, tap, engine.Message{ID: "a", Data: []byte("123")})
-		if seen, dropped := c.look.Take(); len(seen) != 1 || dropped != 0 {
-			t.Errorf("%+v: after it was read, seen %d, %d dropped", c.look.bounds, len(seen), dropped)
+		if seen, dropped := look.Take(); len(seen) != 1 || dropped != 0 {
+			t.Errorf("%+v: after it was read, seen %d, %d dropped", c.bounds, len(seen), dropped)
 		}
-		c.look.Close()
+		look.Close()
 	}
 }
 
