@@ -137,6 +137,7 @@ func (e *Engine) settle(d *delivery, now time.Time) (room int64) {
 	}
 	var reports, refused int64
 	var storedAfter tally.Tally
+	at := now.UnixNano()
 	for i := range d.msgs[:d.upto] {
 		if d.msgs[i].Kind != Report {
 			continue
@@ -148,7 +149,7 @@ func (e *Engine) settle(d *delivery, now time.Time) (room int64) {
 			continue
 		}
 		if !d.msgs[i].Replayed {
-			storedAfter.Add(ages, int64(now.Sub(d.msgs[i].Received)))
+			storedAfter.Add(ages, at-d.msgs[i].Received.UnixNano())
 		}
 	}
 	l := d.lane

@@ -15,6 +15,7 @@ const Max = 21
 // the one before; the last has none.
 type Scale struct {
 	least  int64
+	length int // of least, in bits
 	unit   float64
 	bounds []float64
 }
@@ -27,7 +28,7 @@ func Durations(least time.Duration, n int) *Scale { return newScale(int64(least)
 func Sizes(n int) *Scale { return newScale(1, n, 1) }
 
 func newScale(least int64, n int, unit float64) *Scale {
-	s := &Scale{least: least, unit: unit, bounds: make([]float64, min(n, Max-1))}
+	s := &Scale{least: least, length: bits.Len64(uint64(least)), unit: unit, bounds: make([]float64, min(n, Max-1))}
 	for i := range s.bounds {
 		s.bounds[i] = float64(least<<i) / unit
 	}
@@ -39,7 +40,13 @@ func (s *Scale) bucket(v int64) int {
 	if v <= s.least {
 		return 0
 	}
-	return min(bits.Len64(uint64((v-1)/s.least)), len(s.bounds))
+	// v is at most 2 to the power of its length, and least is less than that of its
+	// own: so it is this bucket or the next. A division takes longer.
+	b := bits.Len64(uint64(v-1)) - s.length
+	if b < len(s.bounds) && v > s.least<<b {
+		b++
+	}
+	return min(b, len(s.bounds))
 }
 
 // Tally is how many values there were in each bucket. The zero Tally is empty.
