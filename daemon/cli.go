@@ -74,7 +74,7 @@ func (c *runCommand) Run(a *app) error {
 	defer signals.stop()
 	d := &daemon{
 		cfg: cfg, source: name, log: log,
-		hup:  signals.hup,
+		hup: signals.hup,
 		// Files are looked into, too: where one of several transports could not take
 		// its own, the others would have taken theirs.
 		load: func() (*config, error) { cfg, _, err := c.loadBy(a.plugins.check); return cfg, err },

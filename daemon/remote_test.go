@@ -49,8 +49,17 @@ func TestRemoteTroubles(t *testing.T) {
 	_ = l.Close()
 	t.Setenv("INGESTD_ADMIN_TOKEN", token)
 	for _, command := range [][]string{
-		{"status"}, {"status", "--json"}, {"tail"}, {"reload"}, {"log-level", "debug"}, {"dead-letters", "list"}, {"dead-letters", "list", "--json"},
-		{"dead-letters", "show", "1"}, {"dead-letters", "replay"}, {"dead-letters", "replay", "1"}, {"dead-letters", "discard", "--all"},
+		{"status"},
+		{"status", "--json"},
+		{"tail"},
+		{"reload"},
+		{"log-level", "debug"},
+		{"dead-letters", "list"},
+		{"dead-letters", "list", "--json"},
+		{"dead-letters", "show", "1"},
+		{"dead-letters", "replay"},
+		{"dead-letters", "replay", "1"},
+		{"dead-letters", "discard", "--all"},
 	} {
 		for _, c := range []struct {
 			url, says string

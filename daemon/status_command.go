@@ -206,7 +206,7 @@ func (v *statusView) frame(trouble string) error {
 	out.WriteString(frameBegin)
 	for i, l := range lines {
 		if i > 0 {
-			out.WriteString("\r\n")
+			out.WriteByte('\n')
 		}
 		out.WriteString(l.render(width, v.coloured) + "\x1b[K")
 	}
