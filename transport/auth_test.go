@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -576,5 +577,65 @@ func TestValidateServer(t *testing.T) {
 	}
 	if !slices.Equal(DefaultWebSocketConfig().Origins, []string{}) {
 		t.Error("the default of origins is not an empty list")
+	}
+}
+
+// A file that has just been written may be written on: it is left for the next look.
+func TestFilesThatAreBeingWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a " + strings.Repeat("a", 16) + "\nb " + strings.Repeat("b", 16) + "\n")
+	c := testConfig()
+	c.Auth = &AuthConfig{File: file}
+	g, err := newGate(c.ServerConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("a " + strings.Repeat("a", 16) + "\n") // and b will follow
+	g.reread(time.Now())
+	if n := len(g.rules.Load().tokens.list); n != 2 {
+		t.Errorf("there are %d tokens at once", n)
+	}
+	g.reread(time.Now().Add(settled))
+	if n := len(g.rules.Load().tokens.list); n != 1 {
+		t.Errorf("there are %d tokens later", n)
+	}
+}
+
+// Of two headers a proxy may have looked at the other one.
+func TestTwoAuthorizationHeaders(t *testing.T) {
+	good := strings.Repeat("a", 16)
+	c := testConfig()
+	c.Auth = &AuthConfig{Tokens: []TokenConfig{{Name: "a", Value: engine.Secret(good)}}}
+	g, err := newGate(c.ServerConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]bool{1: true, 2: false} {
+		r := httptest.NewRequest(http.MethodGet, "/ws", http.NoBody)
+		for range n {
+			r.Header.Add("Authorization", "Bearer "+good)
+		}
+		p, no := g.enter(r)
+		if (no == nil) != want {
+			t.Errorf("%d headers: %+v", n, no)
+		}
+		if p != nil {
+			p.leave()
+		}
+	}
+}
+
+func TestNetworkOf(t *testing.T) {
+	for address, want := range map[string]string{
+		"0.0.0.0:1": "tcp4", "127.0.0.1:1": "tcp4", "[::]:1": "tcp", ":1": "tcp", "localhost:1": "tcp", "[::1]:1": "tcp",
+	} {
+		if got := networkOf(address); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"github.com/ingestd/ingestd/internal/seedbug"
 )
 
 // files are those that a configuration names, as they were read.
@@ -28,9 +30,6 @@ func (f *files) fresh(now time.Time) bool {
 	age := now.Sub(f.written)
 	return 0 <= age && age < settled
 }
-
-// cut tells whether the file of tokens ends within a line.
-func (f *files) cut() bool { return len(f.tokens) > 0 && f.tokens[len(f.tokens)-1] != '\n' }
 
 func readFiles(c *ServerConfig) (f files, err error) {
 	read := func(into *[]byte, name string) {
@@ -103,7 +102,7 @@ func (r *rules) accepts(p *pass, now time.Time) bool {
 		Roots: r.certs.config.ClientCAs, Intermediates: between, CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
-	if err != nil {
+	if err != nil && !seedbug.Is("gate-roots-stay") {
 		return false
 	}
 	p.socket.verified.Store(r.certs)

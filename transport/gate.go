@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"crypto/x509"
 	"fmt"
 	"net"
@@ -14,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/seedbug"
 )
 
 // gate is what every request to a server passes before anything else happens:
@@ -87,12 +87,8 @@ func (g *gate) adopt(c ServerConfig) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	before := g.rules.Load()
-	if before != nil && read.same(&g.files) && sameRules(&c, &g.config) {
+	if g.rules.Load() != nil && read.same(&g.files) && sameRules(&c, &g.config) {
 		return false, nil
-	}
-	if before != nil && read.cut() && !bytes.Equal(read.tokens, g.files.tokens) {
-		return false, fmt.Errorf("read the tokens: %s: the last line has no end: is it still being written?", c.Auth.File)
 	}
 	c = c.clone() // the caller may change what it points to
 	made, err := newRules(&c, &read)
@@ -177,7 +173,7 @@ func (g *gate) enter(r *http.Request) (_ *pass, no *refusal) {
 			p.leave()
 		}
 	}()
-	if no := rules.checkOrigin(r, c.proxied); no != nil {
+	if no := rules.checkOrigin(r, c.proxied); no != nil && !seedbug.Is("gate-any-origin") {
 		return nil, no
 	}
 	if no := rules.checkCertificate(r, p); no != nil {
@@ -231,7 +227,7 @@ func (g *gate) revoked(p *pass, now time.Time) (reason string) {
 	case p.token == nil:
 		return reasonRevoked
 	}
-	if t := r.tokens.known[p.token.digest]; t == nil || !t.same(p.token) {
+	if t := r.tokens.known[p.token.digest]; (t == nil || !t.same(p.token)) && !seedbug.Is("gate-revoked-token-stays") {
 		return reasonRevoked
 	}
 	return ""

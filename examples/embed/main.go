@@ -2,7 +2,7 @@
 // database. Its transport takes lines over TCP, its sink keeps totals in memory.
 //
 //	go run ./examples/embed
-//	printf 'boiler\t1\t20\nboiler\t2\t22\n' | nc 127.0.0.1 7003   # answered after batch_wait: 10 s
+//	printf 'boiler\t1\t20\nboiler\t2\t22\n' | nc 127.0.0.1 7010   # answered after batch_wait: 10 s
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	listener, err := net.Listen("tcp", "127.0.0.1:7003")
+	listener, err := net.Listen("tcp", "127.0.0.1:7010")
 	if err == nil {
 		fmt.Println("listening on", listener.Addr())
 		sink := &totals{}
