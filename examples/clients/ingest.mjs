@@ -20,9 +20,12 @@ export class Client {
   #closed = false;
 
   // name says who sends: no two clients that run at once may share it.
-  // refused(code, error, message) hears what the server will never store.
-  constructor(url, name, { refused = console.error, window = 1000, maxBytes = 1 << 20 } = {}) {
+  // refused(code, error, message) hears what the server will never store. A token is
+  // shown as a subprotocol, for a browser can set no header.
+  constructor(url, name, { token, refused = console.error, window = 1000, maxBytes = 1 << 20 } = {}) {
     Object.assign(this, { url: `${url}?client=${encodeURIComponent(name)}`, refused, window, maxBytes });
+    const base64url = (text) => btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    this.protocols = token ? ["ingest.v1", `ingest.bearer.${base64url(token)}`] : ["ingest.v1"];
     this.#connect();
   }
 
@@ -61,7 +64,7 @@ export class Client {
   #socket;
 
   #connect() {
-    const socket = (this.#socket = new WebSocket(this.url));
+    const socket = (this.#socket = new WebSocket(this.url, this.protocols));
     socket.onopen = () => {
       this.#asked = false;
       this.#sendKept(); // what was stored already is not stored twice

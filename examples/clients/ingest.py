@@ -7,6 +7,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import json
 import logging
 import random
@@ -19,9 +20,13 @@ import websockets
 class Client:
     # name says who sends: no two clients that run at once may share it.
     # refused(code, error, message) hears what the server will never store.
-    def __init__(self, url, name, refused=print, window=1000, max_bytes=1 << 20):
+    def __init__(self, url, name, refused=print, window=1000, max_bytes=1 << 20, token=None):
         self.url = url + "?client=" + urllib.parse.quote(name, safe="")
         self.refused, self.window, self.max_bytes = refused, window, max_bytes
+        self.options = {"ping_timeout": 120}  # a server without room reads no pings: be patient
+        if token:  # websockets before 14 calls it extra_headers
+            new = "additional_headers" in inspect.signature(websockets.connect.__init__).parameters
+            self.options["additional_headers" if new else "extra_headers"] = {"Authorization": "Bearer " + token}
         # What is not acked: seq -> (id, text), ascending. Only an ack means stored,
         # so only an ack lets us forget. The text is kept, not the value: the server
         # compares what is sent again byte by byte.
@@ -74,8 +79,7 @@ class Client:
         while True:
             why = "closed"
             try:
-                # A server that has no room reads nothing, pings neither: be patient.
-                async with websockets.connect(self.url, ping_timeout=120) as ws:
+                async with websockets.connect(self.url, **self.options) as ws:
                     self.queue, self.asked = asyncio.Queue(), False
                     self._send_kept()  # what was stored already is not stored twice
                     writer = asyncio.create_task(self._write(ws))

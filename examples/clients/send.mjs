@@ -1,6 +1,8 @@
 // Sends readings until SIGINT or SIGTERM; then it waits until all are stored.
 //
 //   node send.mjs [URL [NAME [MILLISECONDS BETWEEN READINGS]]]
+//
+// INGEST_TOKEN is the token, where the server asks for one.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "./ingest.mjs";
 
@@ -9,6 +11,7 @@ const [url = "ws://127.0.0.1:7001/ws", name = "demo-node", pause = 100] = proces
 const ids = ["boiler", "boiler", "pump", "boiler", "boiler", "valve"];
 let refused = 0;
 const client = new Client(url, name, {
+  token: process.env.INGEST_TOKEN,
   refused: (code, error, message) => {
     refused++;
     console.error(`refused: ${code}: ${error}: ${JSON.stringify(message)}`);

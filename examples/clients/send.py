@@ -1,9 +1,12 @@
 """Sends readings until SIGINT or SIGTERM; then it waits until all are stored.
 
 python3 send.py [URL [NAME [SECONDS BETWEEN READINGS]]]
+
+INGEST_TOKEN is the token, where the server asks for one.
 """
 
 import asyncio
+import os
 import signal
 import sys
 
@@ -22,7 +25,7 @@ async def main(url="ws://127.0.0.1:7001/ws", name="demo-python", pause="0.1"):
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, asyncio.current_task().cancel)
     sent = 0
-    client = Client(url, name, refuse)
+    client = Client(url, name, refuse, token=os.environ.get("INGEST_TOKEN"))
     try:
         async with client:
             while True:

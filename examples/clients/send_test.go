@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,6 +100,30 @@ func TestRetry(t *testing.T) {
 			if !strings.Contains(d.says(), "too_many_streams") {
 				t.Error("void: nothing was turned away")
 			}
+		})
+	}
+}
+
+// A server that asks for tokens stores what clients send that show theirs.
+func TestToken(t *testing.T) {
+	const token = "some-token-0123456789"
+	t.Setenv("INGEST_TOKEN", token)
+	config := filepath.Join(t.TempDir(), "config.hcl")
+	text := fmt.Sprintf("transport \"websocket\" {\n  auth {\n    token \"test\" {\n      value = %q\n    }\n  }\n}\n", token)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range programs {
+		t.Run(c.name, func(t *testing.T) {
+			d := start(t, "--config="+config)
+			p := c.run(t, d.url(), "test-"+c.name, "0")
+			d.stored(20)
+			if status := p.term(t); status != 0 {
+				t.Errorf("status %d", status)
+			}
+			sent, _ := summary(t, p.stdout.String())
+			d.stop()
+			d.judge(sent)
 		})
 	}
 }
