@@ -150,3 +150,20 @@ func processorTime(b *testing.B) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// BenchmarkBusiest is one look at so many live streams, of which each got a message
+// since the last.
+func BenchmarkBusiest(b *testing.B) {
+	const streams = 100_000
+	l := newLoad(b, discard{}, engine.DefaultOptions(), streams)
+	l.send(streams)
+	b.ResetTimer()
+	for range b.N {
+		l.engine.Busiest(20)
+		b.StopTimer()
+		l.send(streams)
+		b.StartTimer()
+	}
+	b.StopTimer()
+	l.end()
+}

@@ -1,6 +1,7 @@
 package sinktest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -168,7 +169,7 @@ func readsUntilClose(ctx context.Context, t Target) error {
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	if _, err := read(ended, t, "a", 1); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("when its context has ended Read returns %v", err)
+		return fmt.Errorf("when its context has ended, Read does not return that: %w", cmp.Or(err, errors.New("no error")))
 	}
 	if err := t.Sink.Close(); err != nil {
 		return err
