@@ -150,8 +150,8 @@ func (c *drillCommand) drill(ctx context.Context, cfg *config, stderr io.Writer)
 		defer func() {
 			// The verdict stands without that.
 			if e := tables.Drop(context.WithoutCancel(ctx)); e != nil {
-				fmt.Fprintf(stderr, "drill: these are left, and need to be dropped: %s, %s, and their row of ingest_meta: %s\n",
-					place.Messages, place.Streams, hclx.Redact(e.Error(), cfg.secrets()...))
+				fmt.Fprintf(stderr, "drill: the tables are left: %s\ndrill: a user with the rights DROP and DELETE takes them away by\n%s",
+					hclx.Redact(e.Error(), cfg.secrets()...), place.drops())
 			}
 		}()
 	}
@@ -234,6 +234,15 @@ func (p *drillPlace) tables(ctx context.Context, cfg *config) (*drill.Tables, er
 		return nil, outside(fmt.Errorf("open sink %s: %w", cfg.sink.name, err))
 	}
 	return tables, nil
+}
+
+// drops are the statements that take the tables away.
+func (p *drillPlace) drops() string {
+	tables := p.Messages
+	if p.Streams != "" {
+		tables += ", " + p.Streams
+	}
+	return fmt.Sprintf("  DROP TABLE IF EXISTS %s;\n  DELETE FROM ingest_meta WHERE name = '%s';\n", tables, p.Messages)
 }
 
 func (p *drillPlace) sqlite() string { return filepath.Join(p.Dir, "ingest.db") }
