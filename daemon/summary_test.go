@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,8 +21,14 @@ func TestSummaries(t *testing.T) {
 		var out safeBuffer
 		log := hclog.New(&hclog.LoggerOptions{Output: &out, DisableTime: true})
 		var now admin.Sample
+		var mu sync.Mutex // the race detector does not know of the order of timers
+		set := func(change func()) {
+			mu.Lock()
+			defer mu.Unlock()
+			change()
+		}
 		ctx, cancel := context.WithCancel(t.Context())
-		go summaries(ctx, log, func() admin.Sample { return now })
+		go summaries(ctx, log, func() (s admin.Sample) { set(func() { s = now }); return s })
 		minute := func(want ...string) {
 			t.Helper()
 			out.mu.Lock()
@@ -41,20 +48,22 @@ func TestSummaries(t *testing.T) {
 		}
 		synctest.Wait()
 		minute()
-		now.Connections = 3
+		set(func() { now.Connections = 3 })
 		minute()
-		now = admin.Sample{
-			Received: 6000, Stored: 5990, DeadLettered: 4, Pending: 6, Streams: 2, Connections: 1,
-			StoredAfter: engine.Histogram{Bounds: []float64{0.01, 0.02}, Counts: []uint64{0, 5990, 0}, Sum: 90},
-		}
+		set(func() {
+			now = admin.Sample{
+				Received: 6000, Stored: 5990, DeadLettered: 4, Pending: 6, Streams: 2, Connections: 1,
+				StoredAfter: engine.Histogram{Bounds: []float64{0.01, 0.02}, Counts: []uint64{0, 5990, 0}, Sum: 90},
+			}
+		})
 		minute("[INFO]  the last minute: received-per-second=100 stored-per-second=99.8 pending=6 streams=2 connections=1 dead-letters=4 stored-after-p99=19.9ms")
 		minute("received-per-second=0 stored-per-second=0 pending=6") // something waits
 		minute("pending=6")
-		now.Pending, now.Stored = 0, 5996
+		set(func() { now.Pending, now.Stored = 0, 5996 })
 		minute("received-per-second=0 stored-per-second=0.1 pending=0")
 		minute("received-per-second=0 stored-per-second=0 pending=0 streams=2 connections=1 dead-letters=0\n")
 		minute()
-		now.Spool = 7
+		set(func() { now.Spool = 7 })
 		minute("in-spool=7")
 		cancel()
 		synctest.Wait()
