@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -32,11 +31,11 @@ func (*healthcheckCommand) Help() string {
 func (c *healthcheckCommand) Run(a *app) error {
 	url := c.URL
 	if url == "" {
-		cfg, _, err := c.load(a.plugins)
+		admin, err := (&remote{source: c.source}).admin(a.plugins)
 		if err != nil {
 			return err
 		}
-		if url, err = healthURL(cfg.Admin.Listen); err != nil {
+		if url, err = adminURL(admin.Listen); err != nil {
 			return wrong(err)
 		}
 	}
@@ -51,23 +50,11 @@ func (c *healthcheckCommand) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("ask the daemon: %w", err)
 	}
-	fmt.Fprintln(a.stdout, strings.TrimSpace(answer))
+	fmt.Fprintln(a.stdout, printableLines(strings.TrimSpace(answer)))
 	if status != http.StatusOK {
 		return fmt.Errorf("the daemon answers %d to %s", status, path)
 	}
 	return nil
-}
-
-// healthURL is where a server that listens there is reached from this machine.
-func healthURL(listen string) (string, error) {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil || port == "0" {
-		return "", fmt.Errorf("admin.listen is %q: --url says where the daemon is", listen)
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, port), nil
 }
 
 // ask gets url, without a proxy and without following anything.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"io/fs"
 	"math"
 	"os"
 
@@ -23,7 +24,7 @@ func limitMemory(log hclog.Logger, provider memlimit.Provider) {
 	}
 	limit, err := memlimit.Set(memlimit.WithProvider(provider))
 	switch {
-	case errors.Is(err, memlimit.ErrNoCgroup), errors.Is(err, memlimit.ErrCgroupsNotSupported):
+	case errors.Is(err, memlimit.ErrNoCgroup), errors.Is(err, memlimit.ErrCgroupsNotSupported), errors.Is(err, fs.ErrNotExist):
 		log.Debug("memory is not limited: there is no cgroup")
 	case err != nil:
 		log.Warn("memory limit of the cgroup cannot be read: set GOMEMLIMIT", "error", err)

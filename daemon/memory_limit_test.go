@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"math"
 	"os"
 	"runtime/debug"
@@ -27,6 +28,7 @@ func TestMemoryLimit(t *testing.T) {
 		{"the environment's stands", "3GiB", memlimit.Limit(cgroup), math.MaxInt64, "GOMEMLIMIT=3GiB"},
 		{"no limit", "", func() (uint64, error) { return 0, memlimit.ErrNoLimit }, math.MaxInt64, "[DEBUG] memory is not limited"},
 		{"no cgroup", "", func() (uint64, error) { return 0, memlimit.ErrNoCgroup }, math.MaxInt64, "[DEBUG] memory is not limited"},
+		{"no /proc", "", func() (uint64, error) { return 0, fs.ErrNotExist }, math.MaxInt64, "[DEBUG] memory is not limited"},
 		{"no way to tell", "", func() (uint64, error) { return 0, errors.New("denied") }, math.MaxInt64, "[WARN]  memory limit"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -19,16 +19,23 @@ mapfile -t environment < <(sed -n 's/^ENV //p' <<<"$text" | tr ' ' '\n' | grep =
 words() { tr -d '[],' | tr -d '"'; }
 entry=$(sed -n 's/^ENTRYPOINT //p' <<<"$text" | words)
 command=$(sed -n 's/^CMD //p' <<<"$text" | words)
+workdir=$(sed -n 's/^WORKDIR //p' <<<"$text" | tail -n 1)
+python=$(command -v python3) || die "it needs python3"
 health=$(sed -nE 's/^HEALTHCHECK .*CMD //p' <<<"$text" | words)
 [ ${#environment[@]} -ge 4 ] && [ "$entry" = /usr/bin/ingestd ] && [ "$command" = run ] || die "the Dockerfile is not understood"
 
-# chroot(1) itself gives up root, so that nothing but the program need be in there.
-within() { exec env -i "${environment[@]}" chroot --userspec=65532:65532 --groups= "$root" "$@"; }
+# It gives up root after it has gone in, so that nothing but the program is there.
+within() {
+	exec env -i "${environment[@]}" "$python" -c 'import os, sys
+os.chroot(sys.argv[1]); os.chdir(sys.argv[2])
+os.setgroups([]); os.setgid(65532); os.setuid(65532)
+os.execv(sys.argv[3], sys.argv[3:])' "$root" "$workdir" "$@"
+}
 
 (within $entry $command) >"$root.log" 2>&1 & daemon=$!
 trap '[ -z "$daemon" ] || kill -9 "$daemon" 2>/dev/null || true; rm -rf "$root" "$root.log"' EXIT
 for _ in $(seq 150); do
-	(within $health) >/dev/null 2>&1 && well=1 && break
+	grep -q "ready: " "$root.log" && (within $health) >/dev/null 2>&1 && well=1 && break
 	kill -0 "$daemon" 2>/dev/null || break
 	read -rt 0.1 <> <(:) || true
 done
