@@ -242,8 +242,11 @@ func (p *poster) post(r *reloading) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	var o outcome
-	if err := json.NewDecoder(resp.Body).Decode(&o); err != nil || resp.StatusCode != http.StatusOK || len(o.Errors) > 0 {
-		return fmt.Errorf("posted: %s, %v, %+v", resp.Status, err, o)
+	if err := json.NewDecoder(resp.Body).Decode(&o); err != nil {
+		return fmt.Errorf("posted: %s: %w", resp.Status, err)
+	}
+	if resp.StatusCode != http.StatusOK || len(o.Errors) > 0 {
+		return fmt.Errorf("posted: %s, %+v", resp.Status, o)
 	}
 	p.posted.Add(part)
 	return nil
