@@ -32,7 +32,7 @@ func run(t *testing.T, args ...string) (address string) {
 // has in parentheses.
 func runUntil(t *testing.T, pattern string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(program, append(args, "--set=transport.websocket.listen=127.0.0.1:0", "--set=admin.listen=")...)
+	cmd := exec.Command(program, append([]string{"--set=transport.websocket.listen=127.0.0.1:0", "--set=admin.listen="}, args...)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
