@@ -158,18 +158,18 @@ func apiVersion() api.Version {
 // sinkStatus is how the sink is.
 func (l *look) sinkStatus() api.Sink {
 	s := api.Sink{Name: l.cfg.sink.name, Target: l.redact(l.target), State: l.sinkState(), Sentence: l.redact(l.sinkSentence())}
-	if err, since := l.sinkTrouble(); err != nil {
+	if since, err := l.sinkTrouble(); err != nil {
 		s.Error, s.Since = l.redact(err.Error()), api.At(since)
 	}
 	return s
 }
 
 // sinkTrouble is what keeps the sink from storing; nil: nothing.
-func (l *look) sinkTrouble() (err error, since time.Time) {
+func (l *look) sinkTrouble() (since time.Time, err error) {
 	if l.health.Blocked != nil {
-		return l.health.Blocked, l.health.BlockedSince
+		return l.health.BlockedSince, l.health.Blocked
 	}
-	return l.health.Failing, l.health.FailingSince
+	return l.health.FailingSince, l.health.Failing
 }
 
 func (l *look) sinkState() string {

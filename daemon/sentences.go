@@ -49,7 +49,7 @@ func (l *look) summary() string {
 // sinkSentence says how the sink is.
 func (l *look) sinkSentence() string {
 	name := sinkTitle(l.cfg.sink.name)
-	err, since := l.sinkTrouble()
+	since, err := l.sinkTrouble()
 	switch {
 	case l.starting:
 		return name + " is being opened."

@@ -46,7 +46,7 @@ func TestTapShowsWhatIsAccepted(t *testing.T) {
 	for _, k := range []engine.Kind{engine.Flush, engine.Disconnect, engine.Resume} {
 		route(t, tap, engine.Message{ID: "b", Kind: k})
 	}
-	if err := tap.Route(t.Context(), engine.Message{ID: "b", Op: "refused"}, nil); err != no {
+	if err := tap.Route(t.Context(), engine.Message{ID: "b", Op: "refused"}, nil); !errors.Is(err, no) {
 		t.Errorf("the refusal is %v", err)
 	}
 	<-all.Ready()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -31,7 +32,7 @@ func (c *Client) Tail(ctx context.Context, id string) iter.Seq2[Message, error] 
 		for {
 			line, err := lines.ReadBytes('\n')
 			if err != nil {
-				if err != io.EOF || len(line) > 0 {
+				if !errors.Is(err, io.EOF) || len(line) > 0 {
 					yield(Message{}, fmt.Errorf("tail %s: %w", c.base, err))
 				}
 				return
