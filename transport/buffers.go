@@ -64,7 +64,7 @@ func (f *frameBuffer) read(r io.Reader, on *reading, limit, restoring, fragments
 		if on.fragments > fragments {
 			return nil, errFragments
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			on.end()
 			return f.b[:n], nil
 		}

@@ -249,12 +249,12 @@ func (f *feed) readFrame(r io.Reader, on *reading) ([]byte, error) {
 			for err == nil {
 				_, err = on.read(r, f.buf[:cap(f.buf)])
 			}
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				return nil, err
 			}
 			on.end()
 			return nil, errFrameTooLarge
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			on.end()
 			return f.buf, nil
 		case err != nil:

@@ -63,7 +63,7 @@ func ExampleServerConfig() {
 	// Output:
 	// 401
 	// {"op":"ack","id":"ann/1","seq":1}
-	// {"op":"error","code":"forbidden","error":"the id is not one of those that this client may send to","retry":false,"id":"bob/1","seq":1}
+	// {"op":"error","code":"forbidden","error":"the token is not good for this id","retry":false,"id":"bob/1","seq":1}
 	// sent by ann
 	// <nil>
 }

@@ -114,7 +114,7 @@ func directory(t *testing.T) string {
 	if !long.On() || syscall.Statfs(memory, &free) != nil || int64(free.Bavail)*free.Bsize < 4<<30 {
 		return t.TempDir()
 	}
-	dir, err := os.MkdirTemp(memory, "ingestd-attack-")
+	dir, err := os.MkdirTemp(memory, "ingestd-attack-") //nolint:usetesting // not in memory
 	if err != nil {
 		t.Fatal(err)
 	}
