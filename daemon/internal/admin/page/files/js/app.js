@@ -107,6 +107,17 @@ async function check() {
 
 let signedIn = false;
 
+// session finds out whether there is something to sign out of.
+async function session() {
+	try {
+		const { token_needed: needed, signed_in: signed } = await api.get("session");
+		signedIn = needed && signed;
+		show($("logout"), signedIn);
+	} catch {
+		// the button is not there, then
+	}
+}
+
 // gate stands before the page: where a token is wanted, or nobody is let in.
 function gate(on, message) {
 	show($("gate"), on);
@@ -131,6 +142,7 @@ async function start() {
 		const s = await api.get("status");
 		gate(false);
 		status(s);
+		session();
 		await fill();
 	} catch (err) {
 		if (err.status === 401) return;
@@ -150,7 +162,6 @@ function login(event) {
 	api.login($("token").value).then(
 		() => {
 			$("token").value = "";
-			signedIn = true;
 			return start();
 		},
 		(err) => {

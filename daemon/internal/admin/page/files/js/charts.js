@@ -100,7 +100,7 @@ class Chart {
 				points: { size: 7, width: 2, fill: () => style("--panel"), show: !plan.stacked },
 			},
 			scales: {
-				x: { time: true, range: (_, __, max) => [max - points + 1, max] },
+				x: { time: true, range: (_, __, max) => [(max ?? points) - points + 1, max ?? points] },
 				y: { range: (_, __, max) => [0, Math.max(plan.least, (max || 0) * 1.12)] },
 			},
 			axes: [
@@ -174,7 +174,7 @@ class Chart {
 		event.preventDefault();
 		const from = this.#plot.cursor.left >= 0 ? (this.#plot.cursor.idx ?? points - 1) : points - 1;
 		const to = Math.min(points - 1, Math.max(0, from + step));
-		this.#plot.setCursor({ left: this.#plot.valToPos(this.#columns[0][to], "x"), top: 10 });
+		this.#plot.setCursor({ left: Math.max(0, this.#plot.valToPos(this.#columns[0][to], "x")), top: 10 });
 	}
 }
 

@@ -104,12 +104,12 @@ async function run(what, body, done) {
 	await load();
 }
 
-const everything = () => (filter ? { all: true, id: filter } : { all: true });
+const everything = () => (filter ? { id: filter } : { all: true });
 
 function replay(numbers, name) {
 	confirm({
 		title: "Replay " + name + "?",
-		message: "It is sent through the router again, with the number that it had. What the sink refuses again becomes a dead letter again.",
+		message: "What is replayed goes to the sink again, with the number that it had. What is refused again becomes a dead letter again.",
 		yes: "Replay",
 		act: () => run("replay", numbers ? { numbers } : everything(), " will be sent again."),
 	});
@@ -118,7 +118,7 @@ function replay(numbers, name) {
 function discard(numbers, name) {
 	confirm({
 		title: "Discard " + name + "?",
-		message: "It is deleted for good: it is stored nowhere else.",
+		message: numbers?.length === 1 ? "It is deleted for good: it is stored nowhere else." : "They are deleted for good: they are stored nowhere else.",
 		yes: "Discard",
 		danger: true,
 		act: () => run("discard", numbers ? { numbers } : everything(), " discarded."),

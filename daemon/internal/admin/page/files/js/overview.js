@@ -176,7 +176,7 @@ s.onmessage = (e) => console.log(e.data)
 s.onopen = () => s.send('{"id":"sensor-1","seq":1,"data":20.5} {"op":"flush"}')`;
 	for (const [id, code] of [["start-shell", shell], ["start-js", js]]) {
 		text($(id), code);
-		$(id).after(copier("it", () => code));
+		$(id).after(copier("this", () => code));
 	}
 	show($("start-js").closest(".ways > div"), Boolean(websocket));
 	show($("start-shell").closest(".ways > div"), Boolean(websocket));
