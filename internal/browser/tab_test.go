@@ -278,6 +278,7 @@ func (b *tab) picture(whole bool) []byte {
 	var shot struct{ Data string }
 	params := object{"format": "png", "optimizeForSpeed": false}
 	if whole {
+		eval[any](b, "scrollTo({ top: 0, behavior: 'instant' })")
 		height := eval[int](b, "document.documentElement.scrollHeight")
 		width := eval[int](b, "document.documentElement.clientWidth")
 		params["captureBeyondViewport"] = true

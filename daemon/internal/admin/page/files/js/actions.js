@@ -72,7 +72,7 @@ async function config() {
 	try {
 		const { source, text: all } = await api.get("config");
 		fill($("config-text"),
-			h("div", { class: "title" }, h("p", { class: "note", text: f.printable(source || "No file: the defaults.") + " Secrets are masked." }), copier("the configuration", () => all)),
+			h("div", { class: "title" }, h("p", { class: "note", text: f.printable(source || "the defaults") + "; secrets are masked" }), copier("the configuration", () => all)),
 			h("pre", { class: "config", tabindex: "0", role: "region", "aria-label": "Effective configuration", text: f.payload(all) }));
 	} catch (err) {
 		fill($("config-text"), h("p", { class: "empty bad", text: f.printable(err.message) }));

@@ -92,7 +92,7 @@ class Chart {
 		return {
 			...this.#size(),
 			legend: { show: false },
-			padding: [8, 4, 0, 0],
+			padding: [8, 16, 0, 0],
 			cursor: {
 				sync: { key: sync.key, setSeries: false, scales: ["x", null] },
 				drag: { setScale: false, x: false, y: false },

@@ -120,7 +120,7 @@ async function look(id, again) {
 function message(m) {
 	const about = [m.op, m.client ? "from " + m.client : "", m.code ? "code " + m.code : ""].filter(Boolean).join(", ");
 	return h("li", null,
-		h("p", null, h("b", { text: f.seq(m.seq) }), " ", h("span", { text: f.printable(about) }), " ", h("time", { text: f.when(m.received_at) })),
+		h("p", null, h("b", { text: f.seq(m.seq) }), " ", h("span", { text: f.printable(about), title: f.printable(about) }), " ", h("time", { text: f.when(m.received_at) })),
 		h("code", { text: f.payload(m.data ?? ""), title: f.payload(m.data ?? "").slice(0, 2000) }));
 }
 
