@@ -202,10 +202,15 @@ func TestHCL(t *testing.T) {
 	t.Setenv("INGEST_MYSQL_DSN", "user:password@tcp(host:3306)/database")
 	t.Setenv("INGEST_TOKEN", "0123456789abcdef")
 	t.Chdir(t.TempDir())
+	makeCertificate(t)
+	if err := os.WriteFile("tokens", []byte("phone-7 0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	found := 0
 	for _, doc := range documents(t) {
 		for _, block := range fences(read(t, doc), "hcl") {
 			found++
+			block = strings.ReplaceAll(block, "/etc/ingestd/", "")
 			if err := os.WriteFile("config.hcl", []byte(block), 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -19,7 +19,7 @@ type LimitsConfig struct {
 
 	// MaxFragments is the most fragments that a message may come in. Empty ones are
 	// not counted; like control frames they have a limit of their own, of 16 KiB a
-	// second, and of 128 pings among them. Nor are they where Compression was agreed
+	// second, and of 64 pings among them. Nor are they where Compression was agreed
 	// upon: what does not bring data there counts against that limit too.
 	MaxFragments int `hcl:"max_fragments,optional" live:"true"`
 

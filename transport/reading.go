@@ -31,7 +31,7 @@ const (
 	// maxPings is the most pings that a client may send in a second, for each has to
 	// be answered. Who is not read for a while might send more meanwhile; but who pings
 	// as often and hears nothing has given up by then.
-	maxPings = 128
+	maxPings = 64
 
 	// maxHeader is the most bytes of a frame's header. They are no waste where there
 	// is data behind them.

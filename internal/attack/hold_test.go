@@ -109,7 +109,7 @@ const idleBytes = 25 << 10
 func TestHeldConnections(t *testing.T) {
 	n := long.Scale(500, 15_000)
 	x := start(t, fmt.Sprintf("--set=transport.websocket.max_connections=%d", n+1), noPings)
-	for range x.rounds() {
+	for round := range x.rounds() {
 		e := attack(t, order{Attack: "hold", Address: x.address(), N: n})
 		e.says("held")
 		x.forget() // what was sent while they came
@@ -125,7 +125,8 @@ func TestHeldConnections(t *testing.T) {
 		}
 		e.end()
 		t.Logf("FIGURE X1: %d held, %d bytes of resident memory each", n, each)
-		if long.On() && each > idleBytes {
+		// Later, garbage of the connections before may be there, too.
+		if long.On() && round == 0 && each > idleBytes {
 			t.Errorf("a connection that does nothing costs %d bytes, more than %d", each, idleBytes)
 		}
 	}

@@ -145,12 +145,9 @@ func TestCloseEndsWhatLasts(t *testing.T) {
 	if !dropped {
 		t.Fatal("a tail that nobody reads drops nothing")
 	}
-	before := time.Now()
+	s.grace = time.Hour // who waited for those that last would wait so long
 	if err := s.Close(); err != nil {
 		t.Error(err)
-	}
-	if took := time.Since(before); took >= closeGrace {
-		t.Errorf("it took %v", took)
 	}
 	for _, r := range []*bufio.Reader{events, tail} {
 		for _, err := r.ReadString('\n'); err == nil; {

@@ -84,6 +84,11 @@ func (g *guard) enter(r *http.Request) *refusal {
 	if no := g.door(r); no != nil {
 		return no
 	}
+	return g.shown(r)
+}
+
+// shown looks at the token alone, or at the session that was begun with it.
+func (g *guard) shown(r *http.Request) *refusal {
 	rules := g.rules.Load()
 	if !rules.needed || g.hasSession(rules, r) {
 		return nil
@@ -97,10 +102,15 @@ func (g *guard) enter(r *http.Request) *refusal {
 
 // door looks at everything but the token.
 func (g *guard) door(r *http.Request) *refusal {
-	rules := g.rules.Load()
 	if no := sameOrigin(r); no != nil {
 		return no
 	}
+	return g.place(r)
+}
+
+// place looks at where a request was sent to, and by which way.
+func (g *guard) place(r *http.Request) *refusal {
+	rules := g.rules.Load()
 	name := hostOf(r.Host)
 	named := slices.Contains(rules.hosts, name)
 	switch {

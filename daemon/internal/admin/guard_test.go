@@ -99,6 +99,45 @@ func TestWhoIsLetIn(t *testing.T) {
 	}
 }
 
+// The page is there for whoever may see something on it. Who has not shown the token
+// gets it with 401, and can sign in; a link of another site may lead to it.
+func TestFrontPage(t *testing.T) {
+	d := newDaemon(t)
+	for _, c := range []struct {
+		name   string
+		access Access
+		wide   bool
+		header []string
+		want   int
+		page   bool
+	}{
+		{"this machine", Access{}, false, nil, 200, true},
+		{"a link of another site", Access{}, false, []string{"Sec-Fetch-Site", "cross-site"}, 200, true},
+		{"another name", Access{}, false, []string{"Host", "evil.example"}, 403, false},
+		{"more than this machine without a token", Access{}, true, nil, 403, false},
+		{"no token", Access{Token: token}, true, nil, 401, true},
+		{"no token, and the page is known", Access{Token: token}, true, []string{"If-None-Match", "*", "Accept-Encoding", "gzip"}, 401, false},
+		{"the token", Access{Token: token}, true, []string{"Authorization", "Bearer " + token}, 200, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := open(t, c.access, d)
+			if c.wide {
+				listensWide(s)
+			}
+			w := ask(s, http.MethodGet, "/", "", header(c.header...))
+			if w.Code != c.want || strings.Contains(w.Body.String(), "<!doctype html>") != c.page {
+				t.Errorf("status %d, want %d: %.200s", w.Code, c.want, w.Body)
+			}
+			if w := ask(s, http.MethodHead, "/", "", header(c.header...)); w.Code != c.want {
+				t.Errorf("HEAD: status %d, want %d", w.Code, c.want)
+			}
+			if w := ask(s, http.MethodGet, "/assets/style.css", "", nil); w.Code != 200 {
+				t.Errorf("what the page needs: status %d", w.Code)
+			}
+		})
+	}
+}
+
 // What cannot be asked for in this way, nobody is told anything by.
 func TestMethods(t *testing.T) {
 	s := open(t, Access{}, newDaemon(t))

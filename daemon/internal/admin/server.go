@@ -66,8 +66,9 @@ type Server struct {
 	events  chan struct{} // a place for each that lasts
 	tails   chan struct{}
 
-	ctx context.Context // ends with Close
-	end context.CancelFunc
+	ctx   context.Context // ends with Close
+	end   context.CancelFunc
+	grace time.Duration
 }
 
 // Listen binds the port. Until Attach, the daemon is starting.
@@ -103,9 +104,9 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /metrics", s.metrics)
 
-	files := page.Handler() // they are no secret
-	mux.Handle("GET /{$}", files)
-	mux.Handle("GET /assets/", files)
+	files := page.Handler()
+	mux.Handle("GET /{$}", s.front(files))
+	mux.Handle("GET /assets/", files) // they are no secret, and whoever signs in needs them
 	mux.HandleFunc("GET /api/v1/session", s.session)
 	mux.HandleFunc("POST /login", s.login)
 	mux.HandleFunc("POST /logout", s.logout)
@@ -137,6 +138,47 @@ func (s *Server) handler() http.Handler {
 		fail(w, http.StatusForbidden, "pages of other origins may not ask for anything here")
 	}))
 	return withHeaders(pages.Handler(mux))
+}
+
+// front shows the page. Who has not shown the token that is needed gets it with the
+// status that says so: it asks for the token then. Links of other pages may lead to
+// it, as it acts on nothing, and its own requests are guarded.
+func (s *Server) front(files http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		no := s.guard.place(r)
+		if no == nil {
+			no = s.guard.shown(r)
+		}
+		switch {
+		case no == nil:
+			files.ServeHTTP(w, r)
+		case no.status == http.StatusUnauthorized:
+			r.Header.Del("If-None-Match") // "not modified" would be no such status
+			u := &unauthorized{ResponseWriter: w}
+			files.ServeHTTP(u, r)
+			u.begin() // the answer to HEAD has no body
+		default:
+			http.Error(w, no.text, no.status)
+		}
+	}
+}
+
+// unauthorized answers with that status what is answered with 200.
+type unauthorized struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (w *unauthorized) begin() {
+	if !w.begun {
+		w.begun = true
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+}
+
+func (w *unauthorized) Write(b []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriter.Write(b)
 }
 
 // guarded lets in to h whoever may ask for data.
@@ -203,7 +245,7 @@ const closeGrace = time.Second
 // lasts, it ends at once.
 func (s *Server) Close() error {
 	s.end()
-	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	ctx, cancel := context.WithTimeout(context.Background(), s.grace)
 	defer cancel()
 	if s.server.Shutdown(ctx) != nil {
 		return s.server.Close()

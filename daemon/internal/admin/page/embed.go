@@ -3,8 +3,8 @@
 // (see files/vendor/README.md). It needs no build and no network: all that it shows
 // comes from /api/v1.
 //
-// There is nothing secret in it, so it may be served to anybody. Where the API asks
-// for a token, the page asks its user.
+// There is nothing secret in it. Where the API asks for a token, the page asks its
+// user.
 package page
 
 import (
