@@ -1,6 +1,6 @@
 // Package page is the dashboard: the page at / on the admin port. It is plain HTML,
 // CSS and ES modules, as they stand in the directory files, and a vendored uPlot
-// (see files/vendor/README.md). It needs no build and no network: all that it shows
+// (see vendor.md). It needs no build and no network: all that it shows
 // comes from /api/v1.
 //
 // There is nothing secret in it. Where the API asks for a token, the page asks its
