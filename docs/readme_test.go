@@ -203,7 +203,7 @@ func TestHCL(t *testing.T) {
 	t.Setenv("INGEST_TOKEN", "0123456789abcdef")
 	t.Chdir(t.TempDir())
 	makeCertificate(t)
-	if err := os.WriteFile("tokens", []byte("phone-7 0123456789abcdef\n"), 0o600); err != nil {
+	if err := os.WriteFile("tokens", []byte("phone-7 the-token-of-phone-7\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	found := 0

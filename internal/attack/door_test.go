@@ -386,7 +386,7 @@ func TestAdminFromAPage(t *testing.T) {
 		"POST /readyz HTTP/1.1|Host: x|Sec-Fetch-Site: cross-site|Content-Length: 0":                    403,
 		"DELETE /readyz HTTP/1.1|Host: x":                                                               405,
 		"OPTIONS /readyz HTTP/1.1|Host: x|Origin: http://evil.example|Access-Control-Request-Method: X": 405,
-		"GET / HTTP/1.1|Host: x":                                                                                          200, // nothing in it is secret
+		"GET / HTTP/1.1|Host: x":                                                                                          403,
 		"GET /debug/pprof/ HTTP/1.1|Host: x":                                                                              403,
 		"GET /api/v1/status HTTP/1.1|Host: x":                                                                             403, // a name made to lead here
 		"GET /api/v1/status HTTP/1.1|Host: localhost|Origin: http://evil.example":                                         403,
