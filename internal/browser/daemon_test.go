@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net"
 	"path/filepath"
 	"sync"
@@ -82,7 +83,7 @@ func flow(t *testing.T, url string, n int, every time.Duration) (stop func()) {
 		defer tick.Stop()
 		for i := 0; ; i++ {
 			for k := range n {
-				for range 1 + n/(k+1) {
+				for range int(float64(2+2*n/(k+1)) * (1 + math.Sin(float64(i)/300)/2) / 2) {
 					if c.Send(ctx, message(fmt.Sprintf("sensor-%d", k), 0, object{"celsius": 20 + k%5, "count": i})) != nil {
 						return
 					}

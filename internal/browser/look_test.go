@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -165,51 +164,47 @@ func TestScreenshots(t *testing.T) {
 			}
 		}
 	}
-	fresh, _ := start(t)
-	b := open(t, fresh.Admin(), width, height, "light")
-	b.says("#start", "ingestd send")
-	keep("fresh-light.png", b.picture(false), false)
-
+	down, server := outage(t)
+	flow(t, down.URL(), 8, 50*time.Millisecond)
+	broken := open(t, down.Admin(), width, height, "light")
 	d := lively(t)
-	b = open(t, d.Admin(), width, height, "dark")
-	b.says("#word", "Flowing")
-	b.says("#figure-stored_p99 .value", "ms")
-	if *updateImages {
-		someHistory(b)
+	b := open(t, d.Admin(), width, height, "dark")
+	phone := open(t, d.Admin(), 375, 812, "dark")
+	lasts(b, *history)
+	for _, b := range []*tab{broken, b, phone} {
+		b.says("#word", "Flowing")
+		b.says("#figure-stored_p99 .value", "ms")
+		b.says("#chart-rate .legend", "stored")
 	}
 	keep("dashboard-dark.png", b.picture(false), true)
-	phone := open(t, d.Admin(), 375, 812, "dark")
-	phone.says("#word", "Flowing")
-	phone.says("#figure-stored_p99 .value", "ms")
 	keep("dashboard-phone.png", phone.picture(false), true)
+	server.Kill()
+	broken.says("#summary", "wait in the spool")
+	broken.says("#pipe", "failing")
+	lasts(broken, *history/3)
+	keep("dashboard-outage.png", broken.picture(false), true)
+	down.Kill()
+	broken.expect("ERR_")
+	broken.says("#away", "does not answer")
+	keep("away-light.png", broken.picture(false), false)
+
+	fresh, _ := start(t)
+	b = open(t, fresh.Admin(), width, height, "light")
+	b.says("#start", "ingestd send")
+	keep("fresh-light.png", b.picture(false), false)
 	keep("everything-light.png", full(t, d, width, "light").picture(true), false)
 	keep("everything-dark.png", full(t, d, width, "dark").picture(true), false)
 	keep("everything-phone.png", full(t, d, 375, "light").picture(true), false)
-
-	down, server := outage(t)
-	flow(t, down.URL(), 8, 50*time.Millisecond)
-	b = open(t, down.Admin(), width, height, "light")
-	b.says("#word", "Flowing")
-	b.says("#figure-stored_p99 .value", "ms")
-	if *updateImages {
-		someHistory(b)
-	}
-	server.Kill()
-	b.says("#summary", "wait in the spool")
-	b.says("#figure-pending .note", "on disk")
-	if *updateImages {
-		someHistory(b)
-	}
-	keep("dashboard-outage.png", b.picture(false), true)
-	down.Kill()
-	b.expect("ERR_")
-	b.says("#away", "does not answer")
-	keep("away-light.png", b.picture(false), false)
 }
 
-// someHistory waits until the charts of a picture have something to show.
-func someHistory(b *tab) {
+// lasts waits until that much more history is in the charts.
+func lasts(b *tab, history time.Duration) {
 	b.t.Helper()
-	begin := eval[float64](b, "Date.now()")
-	b.wait("two minutes of history", fmt.Sprintf("Date.now() - %.0f > 120_000", begin))
+	end := time.Now().Add(history)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for time.Now().Before(end) {
+		<-tick.C
+	}
+	b.says("#link", "live")
 }

@@ -10,6 +10,7 @@ import (
 
 var (
 	updateImages = flag.Bool("update-images", false, "write the images of the README into docs/images")
+	history      = flag.Duration("history", 0, "how much the charts of these images have to show")
 	patience     = flag.Duration("patience", childtest.Patience, "how long to wait for what is sure to come")
 )
 

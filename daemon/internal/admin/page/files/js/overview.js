@@ -49,7 +49,6 @@ function meta(status) {
 	attribute(ready, "title", status.ready ? "It takes messages." : f.printable(status.reason));
 }
 
-const spooled = (s) => s.spool && s.spool.messages > s.messages.pending;
 const sum = (counts) => Object.values(counts ?? {}).reduce((a, b) => a + b, 0);
 
 const figures = [
@@ -61,8 +60,8 @@ const figures = [
 	{
 		// What waits in the spool is there until it is settled, in memory or not.
 		key: "pending", label: "Waiting", value: (s) => f.number(Math.max(s.messages.pending, s.spool?.messages ?? 0)),
-		note: (s) => (spooled(s) ? f.bytes(s.spool.bytes) + " of " + f.bytes(s.spool.max) + " on disk" : f.bytes(s.messages.pending_bytes) + " of " + f.bytes(s.messages.max_pending)),
-		share: (s) => (spooled(s) ? s.spool.bytes / s.spool.max : s.messages.pending_bytes / s.messages.max_pending),
+		note: (s) => (s.spool ? f.bytes(s.spool.bytes) + " of " + f.bytes(s.spool.max) + " on disk" : f.bytes(s.messages.pending_bytes) + " of " + f.bytes(s.messages.max_pending)),
+		share: (s) => (s.spool ? s.spool.bytes / s.spool.max : s.messages.pending_bytes / s.messages.max_pending),
 	},
 	{
 		key: "stored_p99", label: "Receipt to stored", latency: true, wide: true,
