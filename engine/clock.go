@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// clock closes batches when their linger is over, and forgets streams that are
-// idle for long enough: one goroutine and one timer for all lanes.
+// clock closes batches when their linger is over, forgets streams that are idle for
+// long enough, and tells the log of refused messages: one goroutine and one timer
+// for all lanes.
 type clock struct {
 	start time.Time    // the instants of lanes are nanoseconds after it
 	due   atomic.Int64 // when the goroutine wakes next; math.MaxInt64 while it looks
@@ -43,6 +44,9 @@ func (c *clock) wakeBy(t int64) {
 	}
 }
 
+// never is an instant that does not come.
+const never = int64(math.MaxInt64) / 2
+
 // tick is the clock's goroutine.
 func (e *Engine) tick(stop <-chan struct{}) {
 	timer := time.NewTimer(0)
@@ -69,7 +73,7 @@ func (e *Engine) tick(stop <-chan struct{}) {
 // sweep does what is due by now, and tells when something is due next.
 func (e *Engine) sweep(now int64) int64 {
 	o := e.opts.Load()
-	next := int64(math.MaxInt64) / 2
+	next := e.refusedLines.tell(e.log, &e.clock, now)
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.mu.Lock()

@@ -4,8 +4,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/ingestd/ingestd/internal/tally"
 )
 
@@ -171,8 +169,7 @@ func (e *Engine) settle(d *delivery, now time.Time) (room int64) {
 
 	d.runs(func(p Producer, ms []Message, r Result, err error) {
 		if err != nil {
-			e.log.Warn("message refused", "id", hclog.Quote(ms[0].ID), "seq", ms[0].Seq,
-				"client", hclog.Quote(ms[0].Client), "kind", ms[0].Kind, "error", err)
+			e.refusedLines.add(e, &ms[0], err)
 		}
 		if p != nil {
 			p.Settled(ms, r, err)

@@ -49,7 +49,7 @@
 // # Goroutines
 //
 //	goroutine        started by         ended by            blocks on                  owns
-//	clock            Run                the drain's end     its timer                  lingers, idle timeouts
+//	clock            Run                the drain's end     its timer                  lingers, idle timeouts, lines about refused messages
 //	reserver         Run                the drain's end     its ticker                 the file of the high-water mark
 //	writer (each)    Run                the drain's end     ready lanes, Sink.Write,   a group until it is written
 //	                                                        the settler

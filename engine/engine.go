@@ -41,6 +41,8 @@ type Engine struct {
 	health   health
 	letters  letters
 
+	refusedLines refusedLines
+
 	running    atomic.Bool
 	started    chan struct{}  // closed when Run begins
 	closing    chan struct{}  // closed when the drain begins
@@ -131,6 +133,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	close(stop)
 	helpers.Wait()
 	close(stopWriters)
+	e.refusedLines.tellRest(e.log)
 	err := e.giveUp()
 	if hung {
 		return errors.Join(err, errors.New("the sink did not return from Write when its context ended"))

@@ -31,7 +31,7 @@ func (w *WebSocket) runClock(stop <-chan struct{}) {
 			return
 		case now := <-t.C:
 			w.endGraces(now)
-			w.warnAllAway(now)
+			w.tellAll(now)
 			w.watchAll(now)
 		}
 	}

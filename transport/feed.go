@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/seldom"
 )
 
 // feed is one of the servers that a WebSocketClient connects to. Its run goroutine
@@ -29,7 +30,7 @@ type feed struct {
 	log     hclog.Logger
 	decoder *decoder
 	buf     []byte
-	faults  faults
+	faults  seldom.Count[struct{}]
 
 	failed int // connections in a row that did not last, or were not made
 }
@@ -331,24 +332,16 @@ func (f *feed) accept(ctx context.Context, msg engine.Message) bool {
 	}
 }
 
-// faults are the messages of a feed that were not taken, of which the log has not
-// been told.
-type faults struct {
-	count int
-	told  time.Time // when the log was
-}
-
 // fault counts a message that was not taken. The log is told once a minute, and at
-// level debug each time.
+// level trace each time.
 func (f *feed) fault(code, text string) {
 	f.ws.stats.failed(code)
-	f.faults.count++
-	switch now := time.Now(); {
-	case f.faults.told.IsZero() || now.Sub(f.faults.told) >= awayPace:
-		f.log.Warn("messages of the feed are not taken", "count", f.faults.count, "code", code, "error", hclog.Quote(text))
-		f.faults = faults{told: now}
-	case f.log.IsDebug():
-		f.log.Debug("a message is not taken", "code", code, "error", hclog.Quote(text))
+	if f.log.IsTrace() {
+		f.log.Trace("a message is not taken", "code", code, "error", hclog.Quote(text))
+	}
+	f.faults.Add(struct{}{})
+	if n, _ := f.faults.Due(time.Now(), awayPace); n > 0 {
+		f.log.Warn("messages of the feed are not taken", "count", n, "code", code, "error", hclog.Quote(text))
 	}
 }
 

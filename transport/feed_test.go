@@ -154,7 +154,7 @@ type feeds struct {
 func serveFeeds(t *testing.T, c WebSocketClientConfig) *feeds {
 	t.Helper()
 	out := &logBuffer{}
-	c.Logger = hclog.New(&hclog.LoggerOptions{Output: out, Level: hclog.Debug})
+	c.Logger = hclog.New(&hclog.LoggerOptions{Output: out, Level: hclog.Trace})
 	w, err := DialWebSocket(c)
 	if err != nil {
 		t.Fatal(err)
@@ -478,7 +478,7 @@ func TestFeedOfGarbage(t *testing.T) {
 	if s := f.Stats(); fmt.Sprint(s.Errors) != fmt.Sprint(want) || s.Connects != 1 || s.Lost != 0 {
 		t.Errorf("%+v", s)
 	}
-	if log := f.log.String(); strings.Count(log, "messages of the feed are not taken") != 1 || strings.Count(log, "a message is not taken") != 12 {
+	if log := f.log.String(); strings.Count(log, "messages of the feed are not taken") != 1 || strings.Count(log, "a message is not taken") != 13 {
 		t.Error(log)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/internal/seedbug"
+	"github.com/ingestd/ingestd/internal/seldom"
 )
 
 // gate is what every request to a server passes before anything else happens:
@@ -347,17 +348,17 @@ var refusalKinds = [...]string{"max_connections", "max_connections_per_address",
 type refusals struct {
 	log   hclog.Logger
 	total [len(refusalKinds)]atomic.Uint64
-	away  [len(refusalKinds)]away
+	away  [len(refusalKinds)]seldom.Count[struct{}]
 }
 
 func (r *refusals) count(k refusalKind) {
 	r.total[k].Add(1)
-	r.away[k].count.Add(1)
+	r.away[k].Add(struct{}{})
 	r.warn(k, time.Now())
 }
 
 func (r *refusals) warn(k refusalKind, now time.Time) {
-	if n := r.away[k].due(now); n > 0 {
+	if n, _ := r.away[k].Due(now, awayPace); n > 0 {
 		r.log.Warn("clients are refused", "reason", refusalKinds[k], "count", n)
 	}
 }

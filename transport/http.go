@@ -137,14 +137,14 @@ func (h *HTTP) Serve(ctx context.Context, r engine.Router) error {
 		h.accept.Go(func() { failed <- h.server.Serve(h.gate.listener) })
 	}
 
-	warn := time.NewTicker(awayPace / 4)
+	warn := time.NewTicker(faultPace / 4)
 	defer warn.Stop()
 	var err error
 	for err == nil && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case now := <-warn.C:
-			h.warnAllAway(now)
+			h.tellAll(now)
 		case err = <-failed:
 			err = fmt.Errorf("accept connections: %w", err)
 			cancel() // stops the routing

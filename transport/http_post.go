@@ -9,8 +9,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/ingestd/ingestd/engine"
 )
 
@@ -380,10 +378,10 @@ func (p *post) fault(m *incoming, at place, code, text string) {
 
 // refuse answers a message that was not accepted.
 func (p *post) refuse(m *incoming, at place, code, text string, retry bool) {
-	if !p.stop {
-		p.http.turnedAway(code)
-	}
 	f := failure{code: code, text: text, retry: retry, id: m.id, seq: m.seq, index: at.index}
+	if !p.stop {
+		p.http.notAccepted(p.pass.remote, p.name, &f)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fail(f, at)
@@ -392,9 +390,6 @@ func (p *post) refuse(m *incoming, at place, code, text string, retry bool) {
 // fail notes an error answer. f may be a view into the body. It needs the lock.
 func (p *post) fail(f failure, at place) {
 	p.http.stats.failed(f.code)
-	if log := p.http.log; log.IsDebug() {
-		log.Debug("error answer", "remote", p.pass.remote, "client", hclog.Quote(p.name), "code", f.code,
-			"error", hclog.Quote(strings.Clone(f.text)), "id", hclog.Quote(strings.Clone(f.id.id)), "seq", f.seq)
-	}
+	logFailure(p.http.log, p.pass.remote, p.name, &f)
 	p.outcome.fail(f, at.line)
 }

@@ -4,16 +4,18 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/ingestd/ingestd/internal/seldom"
 )
 
 // What the log is told of clients. Whatever a client chooses is quoted: it is one
 // line, and cannot look like another. At level debug there is a line for each
-// connection and for each error answer, none for a message that is stored.
+// connection, at trace one for each error answer too, and none for a message that is
+// stored.
 
 func (c *conn) logOpened() {
 	if log := c.ws.log; log.IsDebug() {
@@ -46,10 +48,10 @@ func (c *conn) logClosed(code websocket.StatusCode, reason string, err error, dr
 		"by", by, "code", int(code), "reason", hclog.Quote(reason), "messages", c.taken.Load())
 }
 
-// logFailure tells of an error answer. f may be a view into the frame.
-func (c *conn) logFailure(f failure) {
-	if log := c.ws.log; log.IsDebug() {
-		log.Debug("error answer", "remote", c.remote, "client", hclog.Quote(c.name), "code", f.code,
+// logFailure tells of an error answer. f may be a view into what was received.
+func logFailure(log hclog.Logger, remote, client string, f *failure) {
+	if log.IsTrace() {
+		log.Trace("error answer", "remote", remote, "client", hclog.Quote(client), "code", f.code,
 			"error", hclog.Quote(strings.Clone(f.text)), "id", hclog.Quote(strings.Clone(f.id.id)), "seq", f.seq)
 	}
 }
@@ -68,53 +70,65 @@ var awayReasons = [...]string{codeTooManyStreams, codeOverloaded, reasonUnavaila
 
 const reasonUnavailable = codeUnavailable // 503
 
-// awayPace is the least time between two warnings of one reason.
-const awayPace = time.Minute
+// The least times between two lines of one kind.
+const (
+	awayPace  = time.Minute
+	faultPace = 10 * time.Second
+)
 
-// away counts the senders that are turned away for one reason since the log was
-// told.
-type away struct {
-	count atomic.Uint64
-	told  atomic.Int64 // when the log was told, Unix nanoseconds; 0: never
+// fault is a message that was answered with an error because of what it is.
+type fault struct {
+	remote, client, code, text, id string
+	seq                            int64
 }
 
-// due gives what the log is to be told now; 0 is nothing.
-func (a *away) due(now time.Time) uint64 {
-	told := a.told.Load()
-	if a.count.Load() == 0 || told != 0 && now.UnixNano()-told < int64(awayPace) ||
-		!a.told.CompareAndSwap(told, now.UnixNano()) {
-		return 0
-	}
-	return a.count.Swap(0)
-}
-
-// warner tells the log of senders that are turned away.
+// warner tells the log of messages that are not accepted.
 type warner struct {
-	to   hclog.Logger
-	away [len(awayReasons)]away
+	to     hclog.Logger
+	away   [len(awayReasons)]seldom.Count[struct{}]
+	faults seldom.Count[fault]
 }
 
-// turnedAway counts an answer by which a sender is turned away; other reasons are
-// nothing to it.
-func (w *warner) turnedAway(reason string) {
+// notAccepted counts the error answer to a message that was not accepted. f may be a
+// view into what was received.
+func (w *warner) notAccepted(remote, client string, f *failure) {
+	if w.turnedAway(f.code) {
+		return
+	}
+	w.faults.Add(fault{remote, client, f.code, strings.Clone(f.text), strings.Clone(f.id.id), f.seq})
+	w.tellFaults(time.Now())
+}
+
+// turnedAway counts an answer by which a sender is turned away. It tells whether it
+// is one: other reasons are nothing to it.
+func (w *warner) turnedAway(reason string) bool {
 	for i, known := range awayReasons {
 		if known == reason {
-			w.away[i].count.Add(1)
+			w.away[i].Add(struct{}{})
 			w.warnAway(i, time.Now())
+			return true
 		}
 	}
+	return false
 }
 
 func (w *warner) warnAway(i int, now time.Time) {
-	if n := w.away[i].due(now); n > 0 {
+	if n, _ := w.away[i].Due(now, awayPace); n > 0 {
 		w.to.Warn("senders are turned away", "reason", awayReasons[i], "count", n)
 	}
 }
 
-// warnAllAway is called now and then: it tells what has been counted since a
-// warning.
-func (w *warner) warnAllAway(now time.Time) {
+func (w *warner) tellFaults(now time.Time) {
+	if n, f := w.faults.Due(now, faultPace); n > 0 {
+		w.to.Info("messages are answered with errors", "count", n, "remote", f.remote, "client", hclog.Quote(f.client),
+			"code", f.code, "error", hclog.Quote(f.text), "id", hclog.Quote(f.id), "seq", f.seq)
+	}
+}
+
+// tellAll is called now and then: it tells what has been counted since a line.
+func (w *warner) tellAll(now time.Time) {
 	for i := range w.away {
 		w.warnAway(i, now)
 	}
+	w.tellFaults(now)
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -48,7 +49,7 @@ func (s *server) waitLogged(log *logged, want string) {
 }
 
 func TestClientsAreLogged(t *testing.T) {
-	s, log := serveLogged(t, hclog.Debug)
+	s, log := serveLogged(t, hclog.Trace)
 	c := s.dial("?client=a%0Ab")
 	c.send(`{"id":1,"seq":7}`)
 	c.expect(`{"op":"ack","id":1,"seq":7}`)
@@ -58,7 +59,7 @@ func TestClientsAreLogged(t *testing.T) {
 	s.waitLogged(log, "connection closed")
 	for _, want := range []string{
 		"[DEBUG] connection opened: remote=127.0.0.1:", ` client="a\nb"` + "\n",
-		`[DEBUG] error answer: remote=127.0.0.1:`, `code=unknown_op error="`, ` id="x\ny" seq=8` + "\n",
+		`[TRACE] error answer: remote=127.0.0.1:`, `code=unknown_op error="`, ` id="x\ny" seq=8` + "\n",
 		"[DEBUG] connection closed: remote=127.0.0.1:",
 		` client="a\nb" by=client code=1000 reason="bye\nbye" messages=1` + "\n",
 	} {
@@ -66,8 +67,8 @@ func TestClientsAreLogged(t *testing.T) {
 			t.Errorf("%q is not in the log", want)
 		}
 	}
-	if n := strings.Count(log.String(), "\n"); n != 3 {
-		t.Errorf("%d lines, want 3", n)
+	if n := strings.Count(log.String(), "\n"); n != 4 { // and that messages are answered with errors
+		t.Errorf("%d lines, want 4", n)
 	}
 	if t.Failed() {
 		t.Log("the log: ", log)
@@ -75,7 +76,7 @@ func TestClientsAreLogged(t *testing.T) {
 }
 
 func TestEndsAreLogged(t *testing.T) {
-	s, log := serveLogged(t, hclog.Debug)
+	s, log := serveLogged(t, hclog.Trace)
 	c := s.dial("")
 	c.send("\xff")
 	c.expectClose(websocket.StatusInvalidFramePayloadData)
@@ -145,18 +146,50 @@ func TestTurnedAwayIsWarned(t *testing.T) {
 	}
 }
 
-func TestAwayIsToldAtItsPace(t *testing.T) {
-	var a away
-	now := time.Unix(1_700_000_000, 0)
-	for i, step := range []struct {
-		count uint64
-		after time.Duration
-		due   uint64
-	}{{0, 0, 0}, {1, 0, 1}, {4, awayPace - 1, 0}, {1, 1, 5}, {0, 2 * awayPace, 0}, {2, 0, 2}} {
-		a.count.Add(step.count)
-		now = now.Add(step.after)
-		if got := a.due(now); got != step.due {
-			t.Errorf("step %d: %d are due, want %d", i, got, step.due)
+// Whoever sends what is not taken makes a line, and then one each ten seconds at
+// most, with how many there were and the newest. What a sink refuses is told by the
+// engine.
+func TestFaultsAreToldSeldom(t *testing.T) {
+	log := &logged{}
+	w := warner{to: hclog.New(&hclog.LoggerOptions{Output: log, DisableTime: true})}
+	now := time.Now()
+	for i := range 1000 {
+		w.notAccepted("192.0.2.1:9", "a\nb", &failure{code: codeBadMessage, text: "no\nid", id: wireID{id: "x\ny"}, seq: int64(i)})
+		w.tellAll(now.Add(faultPace - time.Second))
+	}
+	w.tellAll(now.Add(faultPace + time.Minute))
+	w.tellAll(now.Add(3 * faultPace))
+	const line = `[INFO]  messages are answered with errors: count=%d remote=192.0.2.1:9 client="a\nb" code=bad_message error="no\nid" id="x\ny" seq=%d` + "\n"
+	if want := fmt.Sprintf(line, 1, 0) + fmt.Sprintf(line, 999, 999); log.String() != want {
+		t.Errorf("logged:\n%swant:\n%s", log, want)
+	}
+}
+
+// It is so of all that a client sends, by every way in; of what is stored and of
+// what a sink refuses there is no line.
+func TestFaultsOfClients(t *testing.T) {
+	s, log := serveLogged(t, hclog.Info)
+	s.router.Outcome(func(m engine.Message) error {
+		if m.ID == "refused" {
+			return engine.Permanent(errors.New("too long"))
 		}
+		return nil
+	})
+	c := s.dial("?client=me")
+	c.send(`{"id":"stored","seq":1}`)
+	c.expect(`{"op":"ack","id":"stored","seq":1}`)
+	c.send(`{"id":"refused","seq":1}`)
+	c.expectError(codeRejected, `"retry":false,"id":"refused","seq":1`)
+	if log.String() != "" {
+		t.Error(log)
+	}
+	for range 20 {
+		c.send(`{"id":"17","op":"no such","seq":8}`)
+		c.expectError(codeUnknownOp, `"retry":false,"id":"17","seq":8`)
+	}
+	if text := log.String(); strings.Count(text, "\n") != 1 ||
+		!strings.Contains(text, "[INFO]  messages are answered with errors: count=1 remote=127.0.0.1:") ||
+		!strings.Contains(text, ` client="me" code=unknown_op error="`) || !strings.Contains(text, ` id="17" seq=8`) {
+		t.Error(text)
 	}
 }

@@ -301,7 +301,7 @@ func (c *conn) fail(m *incoming, f failure, d *decoder) bool {
 func (c *conn) tell(m *incoming, f failure, d *decoder) {
 	f.id, f.seq, f.index = m.id, m.seq, d.place()
 	c.ws.stats.failed(f.code)
-	c.ws.turnedAway(f.code)
-	c.logFailure(f)
+	c.ws.notAccepted(c.remote, c.name, &f)
+	logFailure(c.ws.log, c.remote, c.name, &f)
 	c.answer(c.table.m[m.id.id], appendFailure(nil, f))
 }

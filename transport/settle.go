@@ -154,7 +154,7 @@ func refused(err error) failure {
 func (c *conn) reject(s *stream, m *engine.Message, code, text string) {
 	f := failure{code: code, text: text, id: s.wireID(), seq: m.Tag, index: -1}
 	c.ws.stats.failed(code)
-	c.logFailure(f)
+	logFailure(c.ws.log, c.remote, c.name, &f)
 	c.answer(s, appendFailure(nil, f))
 }
 
