@@ -22,7 +22,7 @@ type look struct {
 
 	starting, draining bool
 	opening            bool   // the sink is not open yet
-	target             string // where the sink writes
+	target, product    string // where the sink writes, and what that is
 
 	engine engine.Stats
 	health engine.Health
@@ -49,7 +49,7 @@ func (d *daemon) starting() *look {
 func (d *daemon) look(ctx context.Context, p *parts, draining bool) *look {
 	l := &look{
 		now: time.Now(), started: d.started, source: d.source, cfg: d.current.Load(), redact: d.redact,
-		draining: draining, target: p.sink.String(),
+		draining: draining, target: p.sink.String(), product: product(p.sink),
 		engine: p.engine.Stats(), health: p.engine.Health(), spooled: p.spool != nil,
 	}
 	if rest := d.needRestart.Load(); rest != nil {

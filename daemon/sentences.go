@@ -48,7 +48,7 @@ func (l *look) summary() string {
 
 // sinkSentence says how the sink is.
 func (l *look) sinkSentence() string {
-	name := sinkTitle(l.cfg.sink.name)
+	name := sinkTitle(l.cfg.sink.name, l.product)
 	since, err := l.sinkTrouble()
 	switch {
 	case l.starting:
@@ -139,8 +139,26 @@ func does(name string, err error) string {
 	return fmt.Sprintf("%s has failed, with %q,", name, short(err))
 }
 
-// sinkTitle is what people call a sink.
-func sinkTitle(name string) string {
+// product is what a sink says that it writes to; empty: nothing.
+func product(s Sink) string {
+	if late, is := s.(*lateSink); is {
+		open := late.sink.Load()
+		if open == nil {
+			return ""
+		}
+		s = *open
+	}
+	if known, is := s.(interface{ Product() string }); is {
+		return known.Product()
+	}
+	return ""
+}
+
+// sinkTitle is what people call a sink, whose product may be known.
+func sinkTitle(name, product string) string {
+	if product != "" {
+		return product
+	}
 	if title, ok := map[string]string{"sqlite": "SQLite", "mysql": "MySQL", "stdout": "Standard output"}[name]; ok {
 		return title
 	}

@@ -41,6 +41,9 @@ func TestSentences(t *testing.T) {
 		{"Everything is stored as it comes. 1 dead letter waits to be looked at.", func(l *look) { l.engine.Accepted, l.letters = 1, 1 }},
 		{"Everything is stored as it comes. 1,234 dead letters wait to be looked at.", func(l *look) { l.letters = 1234 }},
 		{"Starting: MySQL is being opened.", func(l *look) { l.starting, l.opening = true, true }},
+		{"MariaDB has refused connections since 12:03:10 UTC; nothing waits.", func(l *look) {
+			l.product, l.health.Failing, l.health.FailingSince = "MariaDB", refused, since
+		}},
 		{"Shutting down: MySQL is given the last messages; 7 messages wait in memory.", func(l *look) { l.draining, l.engine.Pending = true, 7 }},
 		{"MySQL has refused connections since 12:03:10 UTC; 48,201 messages wait in the spool.", func(l *look) {
 			spooled(l)
@@ -138,6 +141,27 @@ func TestJudgeFeeds(t *testing.T) {
 		r := j.readiness(asItIs)
 		if r.Parts[0].State != c.state || r.Parts[0].Detail != c.says || !r.Ready {
 			t.Errorf("%d connected: %+v", c.connected, r)
+		}
+	}
+}
+
+// madeBy is a sink that says what it writes to.
+type madeBy struct{ testSink }
+
+func (*madeBy) Product() string { return "MariaDB" }
+
+// A sink is called by what it says that it writes to, once it is open.
+func TestProduct(t *testing.T) {
+	late := &lateSink{name: "mysql", open: func(context.Context) (Sink, error) { return &madeBy{}, nil }}
+	if p := product(late); p != "" {
+		t.Errorf("before it is open it is called %s", p)
+	}
+	if _, err := late.get(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for want, s := range map[string]Sink{"MariaDB": late, "": &testSink{}} {
+		if p := product(s); p != want {
+			t.Errorf("it is called %q, not %q", p, want)
 		}
 	}
 }

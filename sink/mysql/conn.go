@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/ingestd/ingestd/sink"
 )
@@ -33,13 +34,16 @@ func (s *Sink) connect(ctx context.Context) (w *writer, err error) {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	w = &writer{conn: sink.NewConn(c), queries: s.queries}
+	var server string
 	if _, err = c.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"); err == nil {
-		err = c.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&w.packet)
+		err = c.QueryRowContext(ctx, "SELECT @@max_allowed_packet, CONCAT(@@version, ' ', @@version_comment)").
+			Scan(&w.packet, &server)
 	}
 	if err != nil {
 		w.conn.Discard()
 		return nil, fmt.Errorf("connect: %w", err)
 	}
+	s.maria.Store(strings.Contains(strings.ToLower(server), "mariadb"))
 	w.hook = &sink.Hook{
 		Apply: s.apply, Ends: implicitCommits, Over: rolledBack, Code: code, MaxBytes: w.packet, TooBig: tooBig,
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ingestd/ingestd/internal/mariadbtest"
 	"github.com/ingestd/ingestd/sink"
+	"github.com/ingestd/ingestd/sink/mysql"
 )
 
 // What is read waits for nobody's locks, and takes none of the connections that
@@ -35,5 +36,15 @@ func TestReadBesideAWriter(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// People are told what the server is.
+func TestProduct(t *testing.T) {
+	if p := opened(t, config(mariadbtest.DSN(t))).Product(); p != "MariaDB" {
+		t.Errorf("it is called %s", p)
+	}
+	if p := new(mysql.Sink).Product(); p != "MySQL" {
+		t.Errorf("before it was reached it is called %s", p)
 	}
 }

@@ -31,6 +31,8 @@ type Sink struct {
 	packet atomic.Int64
 
 	opened, failed atomic.Uint64 // see Pool
+
+	maria atomic.Bool // what the server said of itself last
 }
 
 var _ engine.Sink = (*Sink)(nil)
@@ -159,6 +161,14 @@ func (s *Sink) Close() error {
 		return fmt.Errorf("close %s: %w", s, err)
 	}
 	return nil
+}
+
+// Product is what the server is: MariaDB, or MySQL.
+func (s *Sink) Product() string {
+	if s.maria.Load() {
+		return "MariaDB"
+	}
+	return "MySQL"
 }
 
 // String says where the sink writes.
