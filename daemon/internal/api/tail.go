@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"net/http"
 	"net/url"
@@ -28,16 +26,10 @@ func (c *Client) Tail(ctx context.Context, id string) iter.Seq2[Message, error] 
 			return
 		}
 		defer func() { _ = answer.Close() }()
-		lines := bufio.NewReaderSize(answer, 64<<10)
-		for {
-			line, err := lines.ReadBytes('\n')
-			if err != nil {
-				if !errors.Is(err, io.EOF) || len(line) > 0 {
-					yield(Message{}, fmt.Errorf("tail %s: %w", c.base, err))
-				}
-				return
-			}
-			m, err := decodeTailed(line)
+		lines := bufio.NewScanner(answer)
+		lines.Buffer(nil, mostLine)
+		for lines.Scan() {
+			m, err := decodeTailed(lines.Bytes())
 			if err != nil {
 				yield(Message{}, fmt.Errorf("tail %s: %w", c.base, err))
 				return
@@ -46,8 +38,15 @@ func (c *Client) Tail(ctx context.Context, id string) iter.Seq2[Message, error] 
 				return
 			}
 		}
+		if err := lines.Err(); err != nil {
+			yield(Message{}, fmt.Errorf("tail %s: %w", c.base, err))
+		}
 	}
 }
+
+// mostLine bounds a line of a tail: data of 1 MiB, where it is no JSON and each of
+// its bytes is escaped with six.
+const mostLine = 8 << 20
 
 func decodeTailed(line []byte) (m Message, err error) {
 	var dropped struct {
