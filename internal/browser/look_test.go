@@ -187,6 +187,7 @@ func TestScreenshots(t *testing.T) {
 	broken.expect("ERR_")
 	broken.says("#away", "does not answer")
 	keep("away-light.png", broken.picture(false), false)
+	server.Restart(t) // its database is removed at the end
 
 	fresh, _ := start(t)
 	b = open(t, fresh.Admin(), width, height, "light")
