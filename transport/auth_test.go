@@ -629,13 +629,3 @@ func TestTwoAuthorizationHeaders(t *testing.T) {
 		}
 	}
 }
-
-func TestNetworkOf(t *testing.T) {
-	for address, want := range map[string]string{
-		"0.0.0.0:1": "tcp4", "127.0.0.1:1": "tcp4", "[::]:1": "tcp", ":1": "tcp", "localhost:1": "tcp", "[::1]:1": "tcp",
-	} {
-		if got := networkOf(address); got != want {
-			t.Errorf("%s: %s, want %s", address, got, want)
-		}
-	}
-}

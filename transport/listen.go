@@ -4,11 +4,11 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/ingestd/ingestd/internal/liblog"
+	"github.com/ingestd/ingestd/internal/listen"
 )
 
 // headerTimeout is how long a handshake of TLS, and then the header of a request,
@@ -20,22 +20,12 @@ func (g *gate) listen() error {
 	if g.config.Listen == "" {
 		return nil
 	}
-	l, err := net.Listen(networkOf(g.config.Listen), g.config.Listen)
+	l, err := listen.On(g.config.Listen)
 	if err != nil {
-		return err // it says all there is: listen tcp 127.0.0.1:7001: bind: ...
+		return err
 	}
 	g.accept(l)
 	return nil
-}
-
-// networkOf is that of an address: 0.0.0.0 would open IPv6 too, which nobody expects
-// of it.
-func networkOf(address string) string {
-	host, _, _ := net.SplitHostPort(address)
-	if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
-		return "tcp4"
-	}
-	return "tcp"
 }
 
 // accept makes l the port.

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -227,5 +229,38 @@ func TestTailClient(t *testing.T) {
 	<-routed
 	if n == 0 {
 		t.Error("nothing came")
+	}
+}
+
+// An answer that is under way when the server closes is given.
+func TestCloseWaitsForAnswers(t *testing.T) {
+	d := newDaemon(t)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	d.Status = func(context.Context) api.Status {
+		close(asked)
+		<-answer
+		return api.Status{}
+	}
+	s := serve(t, Access{}, d)
+	s.grace = time.Hour
+	got := make(chan error, 1)
+	go func() {
+		resp, err := http.Get(s.URL() + "/api/v1/status")
+		if err == nil {
+			_, err = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+		got <- err
+	}()
+	<-asked
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	<-s.ctx.Done()
+	close(answer)
+	if err := errors.Join(<-got, <-closed); err != nil {
+		t.Error(err)
+	}
+	if s := open(t, Access{}, newDaemon(t)); s.grace != closeGrace {
+		t.Errorf("answers have %v", s.grace)
 	}
 }

@@ -224,7 +224,7 @@ func TestSession(t *testing.T) {
 	}
 }
 
-// Whoever guesses has to wait, and nobody else.
+// Whoever guesses has to wait, and nobody who knows the token, from there either.
 func TestGuessing(t *testing.T) {
 	s := open(t, Access{Token: token}, newDaemon(t))
 	for range failBurst {
@@ -232,8 +232,14 @@ func TestGuessing(t *testing.T) {
 			t.Fatalf("status %d", code)
 		}
 	}
-	if _, code := login(s, token, nil); code != 429 {
+	if _, code := login(s, "wrong", nil); code != 429 {
 		t.Errorf("after %d failures: status %d", failBurst, code)
+	}
+	if _, code := login(s, token, nil); code != 204 {
+		t.Errorf("after %d failures of others: status %d", failBurst, code)
+	}
+	if w := ask(s, http.MethodGet, "/api/v1/status", "", header("Authorization", "Bearer "+token)); w.Code != 200 {
+		t.Errorf("the right token: status %d", w.Code)
 	}
 	var f fails
 	now := time.Now()

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,16 +97,24 @@ func open(t *testing.T, a Access, d *Daemon) *Server {
 func serve(t *testing.T, a Access, d *Daemon) *Server {
 	t.Helper()
 	s := open(t, a, d)
+	serveOpen(t, s)
+	return s
+}
+
+// serveOpen serves one that was opened, until the test or stop ends it.
+func serveOpen(t *testing.T, s *Server) (stop func()) {
+	t.Helper()
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve() }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = s.Close()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 		http.DefaultClient.CloseIdleConnections()
 	})
-	return s
+	t.Cleanup(stop)
+	return stop
 }
 
 // ask brings a request to the server, as it would come over the loopback device.

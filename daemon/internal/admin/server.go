@@ -16,6 +16,7 @@ import (
 	"github.com/ingestd/ingestd/deadletters"
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/internal/liblog"
+	"github.com/ingestd/ingestd/internal/listen"
 )
 
 // Daemon is what a Server tells of and acts on. Its functions are called
@@ -73,12 +74,12 @@ type Server struct {
 
 // Listen binds the port. Until Attach, the daemon is starting.
 func Listen(address string, a Access, starting *Daemon, log hclog.Logger) (*Server, error) {
-	l, err := net.Listen("tcp", address)
+	l, err := listen.On(address)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		log: log, listener: l, guard: newGuard(l.Addr(), a),
+		log: log, listener: l, guard: newGuard(l.Addr(), a), grace: closeGrace,
 		events: make(chan struct{}, mostEvents), tails: make(chan struct{}, mostTails),
 	}
 	s.ctx, s.end = context.WithCancel(context.Background())
@@ -93,6 +94,7 @@ func Listen(address string, a Access, starting *Daemon, log hclog.Logger) (*Serv
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          liblog.Server(log),
+		ConnState:         newSockets(log).changed,
 	}
 	return s, nil
 }
