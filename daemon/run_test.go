@@ -28,6 +28,7 @@ func none() noSettings             { return noSettings{} }
 
 // testSink is a sink whose Write is the test's.
 type testSink struct {
+	open   func() // nil: it is open at once
 	write  func(ctx context.Context, batches []engine.Batch) error
 	closed chan struct{}
 }
@@ -56,7 +57,12 @@ func testDaemon(t *testing.T, s *testSink, serve testTransport, sets ...string) 
 	})
 	s.closed = make(chan struct{})
 	p := testPlugins(t,
-		WithSink("test", none, func(context.Context, noSettings, hclog.Logger) (*testSink, error) { return s, nil }),
+		WithSink("test", none, func(context.Context, noSettings, hclog.Logger) (*testSink, error) {
+			if s.open != nil {
+				s.open()
+			}
+			return s, nil
+		}),
 		WithTransport("test", none, func(context.Context, noSettings, Host) (testTransport, error) { return serve, nil }),
 	)
 	t.Chdir(t.TempDir())
