@@ -94,6 +94,7 @@ func TestGaps(t *testing.T) {
 	d, _ := start(t)
 	b := open(t, d.Admin(), width, height, "light")
 	b.says("#word", "Idle")
+	b.wait("the history is there", find("#chart-rate .plot")+`.getAttribute("aria-valuetext") !== "loading"`)
 	eval[any](b, find("#chart-rate .plot")+".focus()")
 	b.key("Home")
 	b.wait("before the start nothing is known", find("#chart-rate .plot")+`.getAttribute("aria-valuetext").includes("in –")`)

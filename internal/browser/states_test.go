@@ -15,12 +15,13 @@ import (
 func outage(t *testing.T) (*child.Daemon, *mariadbtest.Server) {
 	t.Helper()
 	server := mariadbtest.New(t)
-	config := filepath.Join(t.TempDir(), "mysql.hcl")
+	dir := t.TempDir()
 	text := "sink \"mysql\" {\n  dsn = " + quote(server.DSN(t)) + "\n}\ndelivery {\n  spool = true\n}\n"
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "mysql.hcl"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d, _ := start(t, "--config="+config)
+	// Acks of the level spooled: senders go on.
+	d := childtest.Run(t, dir, "127.0.0.1:0", "--config=mysql.hcl", "--set=admin.listen=127.0.0.1:0", "--set=transport.websocket.ack=spooled")
 	return d, server
 }
 

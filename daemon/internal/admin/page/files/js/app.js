@@ -83,6 +83,7 @@ function away() {
 	text($("away-text"), `The daemon does not answer since ${f.time(new Date(lastAt))}. Below is what it said last; this page comes back by itself.`);
 	show($("away"), true);
 	overview.headline("away", "The daemon is away.");
+	show($("ready"), false);
 }
 
 let checking = false;

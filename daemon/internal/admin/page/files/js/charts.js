@@ -170,7 +170,7 @@ class Chart {
 
 	#key(event) {
 		const step = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -60, PageUp: 60, Home: -points, End: points }[event.key];
-		if (!step) return;
+		if (!step || !this.#columns[0].length) return;
 		event.preventDefault();
 		const from = this.#plot.cursor.left >= 0 ? (this.#plot.cursor.idx ?? points - 1) : points - 1;
 		const to = Math.min(points - 1, Math.max(0, from + step));

@@ -60,7 +60,7 @@ const figures = [
 	{
 		// What waits in the spool is there until it is settled, in memory or not.
 		key: "pending", label: "Waiting", value: (s) => f.number(Math.max(s.messages.pending, s.spool?.messages ?? 0)),
-		note: (s) => (s.spool ? f.bytes(s.spool.bytes) + " of " + f.bytes(s.spool.max) + " on disk" : f.bytes(s.messages.pending_bytes) + " of " + f.bytes(s.messages.max_pending)),
+		note: (s) => (s.spool ? f.bytes(s.spool.bytes) + " on disk" : f.bytes(s.messages.pending_bytes) + " of " + f.bytes(s.messages.max_pending)),
 		share: (s) => (s.spool ? s.spool.bytes / s.spool.max : s.messages.pending_bytes / s.messages.max_pending),
 	},
 	{
