@@ -49,6 +49,15 @@ type rules struct {
 	certs         *certs // nil: no TLS
 }
 
+// openGate makes the gate of a validated configuration and binds its port.
+func openGate(c ServerConfig) (*gate, error) {
+	g, err := newGate(c)
+	if err != nil {
+		return nil, err
+	}
+	return g, g.listen()
+}
+
 // newGate makes the gate of a validated configuration.
 func newGate(c ServerConfig) (*gate, error) {
 	g := &gate{log: c.Logger, sockets: c.sockets, secure: c.TLS != nil, path: c.Path}

@@ -52,11 +52,8 @@ func ListenHTTP(c HTTPConfig) (*HTTP, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	g, err := newGate(c.ServerConfig)
+	g, err := openGate(c.ServerConfig)
 	if err != nil {
-		return nil, err
-	}
-	if err := g.listen(); err != nil {
 		return nil, err
 	}
 	return newHTTP(c, g), nil
@@ -81,15 +78,9 @@ func newHTTP(c HTTPConfig, g *gate) *HTTP {
 	if g.listener == nil {
 		return h
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != c.Path {
-			h.refuse(rw, r, &refusal{status: http.StatusNotFound, text: "nothing is here; messages are posted to " + c.Path})
-			return
-		}
-		h.ServeHTTP(rw, r)
-	})
-	h.server = g.newServer(mux, &h.group)
+	h.server = g.newServer(h, func(rw http.ResponseWriter, r *http.Request) {
+		h.refuse(rw, r, &refusal{status: http.StatusNotFound, text: "nothing is here; messages are posted to " + c.Path})
+	}, &h.group)
 	// What reads the rest of a body that was refused ends by this; a body that is
 	// taken has deadlines of its own.
 	h.server.ReadTimeout = h.server.ReadHeaderTimeout + c.BodyTimeout

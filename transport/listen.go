@@ -87,11 +87,20 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// newServer makes the HTTP server of the port. It has a goroutine for each
-// connection that is not taken over, and group counts them.
-func (g *gate) newServer(h http.Handler, group *sync.WaitGroup) *http.Server {
+// newServer makes the HTTP server of the port, which has h at the path, and elsewhere
+// at all others. It has a goroutine for each connection that is not taken over, and
+// group counts them.
+func (g *gate) newServer(h http.Handler, elsewhere http.HandlerFunc, group *sync.WaitGroup) *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != g.path {
+			elsewhere(rw, r)
+			return
+		}
+		h.ServeHTTP(rw, r)
+	})
 	return &http.Server{
-		Handler:           h,
+		Handler:           mux,
 		ReadHeaderTimeout: headerTimeout, // of handshakes too
 		// Of a request that is refused, the rest is read, and the answer has to be taken.
 		// What is taken over has no deadlines, and HTTP sets its own.

@@ -55,11 +55,8 @@ func ListenWebSocket(c WebSocketConfig) (*WebSocket, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	g, err := newGate(c.ServerConfig)
+	g, err := openGate(c.ServerConfig)
 	if err != nil {
-		return nil, err
-	}
-	if err := g.listen(); err != nil {
 		return nil, err
 	}
 	return newWebSocket(c, g), nil
@@ -86,15 +83,9 @@ func newWebSocket(c WebSocketConfig, g *gate) *WebSocket {
 	if w.holds == nil && c.OnDisconnect == DisconnectDone {
 		w.holds = NewHolds()
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != c.Path {
-			w.refuse(rw, r, http.StatusNotFound, "nothing is here; websocket clients connect to "+c.Path)
-			return
-		}
-		w.ServeHTTP(rw, r)
-	})
-	w.server = g.newServer(mux, &w.group)
+	w.server = g.newServer(w, func(rw http.ResponseWriter, r *http.Request) {
+		w.refuse(rw, r, http.StatusNotFound, "nothing is here; websocket clients connect to "+c.Path)
+	}, &w.group)
 	return w
 }
 
