@@ -67,7 +67,7 @@ class Chart {
 			class: "plot", tabindex: "0", role: "slider", "aria-label": plan.title + ", " + plan.unit,
 			"aria-valuemin": "0", "aria-valuemax": String(points - 1), "aria-valuenow": String(points - 1), "aria-valuetext": "loading",
 			onkeydown: (event) => this.#key(event),
-			onblur: () => this.#plot.setCursor({ left: -10, top: -10 }),
+			onblur: () => charts.forEach((c) => c.#point(-1)),
 		});
 		$("charts").append(
 			h("figure", { class: "panel chart", id: "chart-" + plan.name },
@@ -174,7 +174,13 @@ class Chart {
 		event.preventDefault();
 		const from = this.#plot.cursor.left >= 0 ? (this.#plot.cursor.idx ?? points - 1) : points - 1;
 		const to = Math.min(points - 1, Math.max(0, from + step));
-		this.#plot.setCursor({ left: Math.max(0, this.#plot.valToPos(this.#columns[0][to], "x")), top: 10 });
+		charts.forEach((c) => c.#point(to));
+	}
+
+	// point puts the pointer on a second, or away.
+	#point(at) {
+		if (at < 0 || !this.#columns[0].length) this.#plot.setCursor({ left: -10, top: -10 });
+		else this.#plot.setCursor({ left: Math.max(0, this.#plot.valToPos(this.#columns[0][at], "x")), top: 10 });
 	}
 }
 
