@@ -8,6 +8,7 @@ import (
 
 	"github.com/ingestd/ingestd/daemon/internal/api"
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/seedbug"
 	"github.com/ingestd/ingestd/spool"
 	"github.com/ingestd/ingestd/transport"
 )
@@ -141,6 +142,9 @@ func (l *look) Status() api.Status {
 	}
 	if l.spooled {
 		s.Messages.Received = l.spool.Accepted
+		if seedbug.Is("status-replay-is-received") {
+			s.Messages.Received += l.spool.Replayed
+		}
 		s.Spool = &api.Spool{
 			Messages: l.spool.Pending, Bytes: l.spool.Bytes, Max: int64(l.cfg.Delivery.SpoolMax),
 			Segments: l.spool.Segments, Oldest: api.At(l.spool.Oldest), Corrupt: l.spool.Corrupt,

@@ -165,3 +165,15 @@ func TestProduct(t *testing.T) {
 		}
 	}
 }
+
+// With a spool, what was received is what it has accepted: what it hands on again
+// after a start came before.
+func TestReplayIsNotReceived(t *testing.T) {
+	l := at(func(l *look) {
+		l.spooled, l.spool.Accepted, l.spool.Replayed = true, 5, 3
+		l.engine.Accepted, l.engine.Stored = 8, 8
+	})
+	if m := l.Status().Messages; m.Received != 5 || m.Stored != 8 {
+		t.Errorf("%d are received, %d stored", m.Received, m.Stored)
+	}
+}

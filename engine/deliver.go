@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/ingestd/ingestd/internal/seedbug"
 	"github.com/ingestd/ingestd/internal/tally"
 )
 
@@ -146,7 +147,7 @@ func (e *Engine) settle(d *delivery, now time.Time) (room int64) {
 			refused++
 			continue
 		}
-		if !d.msgs[i].Replayed {
+		if !d.msgs[i].Replayed || seedbug.Is("engine-replay-is-latency") {
 			storedAfter.Add(ages, at-d.msgs[i].Received.UnixNano())
 		}
 	}

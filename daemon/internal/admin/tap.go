@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/seedbug"
 )
 
 // Tap is a Router in front of another one, and shows whoever looks what that has
@@ -29,7 +30,7 @@ func NewTap(next engine.Router) *Tap { return &Tap{next: next} }
 // Route implements [engine.Router].
 func (t *Tap) Route(ctx context.Context, m engine.Message, p engine.Producer) error {
 	err := t.next.Route(ctx, m, p)
-	if looks := t.looked.Load(); looks != nil && err == nil {
+	if looks := t.looked.Load(); looks != nil && (err == nil || seedbug.Is("tap-shows-refused")) {
 		show(*looks, &m)
 	}
 	return err
