@@ -121,6 +121,22 @@ func TestFlagVariables(t *testing.T) {
 	}
 }
 
+// What a variable is called may come from elsewhere: a terminal does not obey it.
+func TestNamesThatNobodyPrints(t *testing.T) {
+	t.Setenv("INGESTD_\x1b[2J", "x")
+	for _, args := range [][]string{
+		{"check", "--set", "sink=sqlite"},
+		{"check", "--set", "a\x1b[2J=1"},
+		{"check", "--set", "\x1b[2J"},
+	} {
+		var out bytes.Buffer
+		mainWith(args, &out, &out)
+		if text := out.String(); !strings.Contains(text, "[2J") || strings.Contains(text, "\x1b") {
+			t.Errorf("%q prints %q", args, text)
+		}
+	}
+}
+
 func TestSameAddress(t *testing.T) {
 	for _, c := range []struct {
 		a, b string

@@ -88,10 +88,11 @@ func (g *given) label(name string) string {
 	return name
 }
 
-// String is what g is of, for a person: "$NAME" or "--set".
+// String is what g is of, for a person: "$NAME" or "--set". The name of a variable may
+// have anything in it.
 func (g *given) String() string {
 	if g.variable != "" {
-		return "$" + g.variable
+		return "$" + strings.Map(printable, g.variable)
 	}
 	return setFile
 }

@@ -113,9 +113,9 @@ func fileOrder(name string) int { return slices.Index([]string{envFile, setFile}
 
 // shown is what g is, without what may be a secret.
 func (g *given) shown() string {
-	name := "$" + g.variable
+	name := g.String()
 	if g.variable == "" {
-		name = "--set " + g.path
+		name += " " + strings.Map(printable, g.path)
 	}
 	switch {
 	case g.bare:
