@@ -151,6 +151,14 @@ dpkg --purge ingestd >"$work/dpkg" 2>&1 || { cat "$work/dpkg"; die "dpkg --purge
 [ ! -e /var/lib/ingestd ] && [ ! -e /etc/ingestd ] && [ ! -e /etc/systemd/system/multi-user.target.wants/ingestd.service ] || die "purge leaves something"
 said "an upgrade keeps the configuration, remove the data, purge nothing"
 
+# --- where there is a group of its name already
+userdel ingestd
+getent group ingestd >/dev/null || groupadd --system ingestd
+dpkg -i "$deb" >"$work/dpkg" 2>&1 || { cat "$work/dpkg"; die "dpkg -i beside a group of its name"; }
+[ "$(id -gn ingestd)" = ingestd ] || die "the user's group"
+dpkg --purge ingestd >"$work/dpkg" 2>&1 || { cat "$work/dpkg"; die "dpkg --purge"; }
+said "a group of its name does not keep it from being installed"
+
 # --- the rpm, in a directory
 [ "$(rpm -qpc "$rpm")" = /etc/ingestd/config.hcl ] || die "the rpm's configuration"
 mkdir "$work/root"
