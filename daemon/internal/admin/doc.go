@@ -13,5 +13,5 @@
 //	connections   net/http        Close, or itself   the client; each answer has a deadline
 //
 // Requests run on the goroutine of their connection. Those that last, events and
-// tails, end at once with Close, and are bounded in number.
+// tails, end at once with Close and with another token, and are bounded in number.
 package admin

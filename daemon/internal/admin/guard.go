@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
@@ -45,6 +46,9 @@ type rules struct {
 	token  string
 	digest [sha256.Size]byte
 	hosts  []string
+
+	over context.Context // ends when another token is in effect
+	end  context.CancelFunc
 }
 
 func newGuard(at net.Addr, a Access) *guard {
@@ -65,9 +69,20 @@ func (g *guard) set(a Access) {
 	for i, h := range a.Hosts {
 		hosts[i] = strings.ToLower(h)
 	}
-	g.rules.Store(&rules{
+	before := g.rules.Load()
+	next := &rules{
 		needed: a.Token != "", token: string(a.Token), digest: sha256.Sum256([]byte(a.Token)), hosts: hosts,
-	})
+	}
+	if before != nil && before.digest == next.digest {
+		next.over, next.end = before.over, before.end
+		g.rules.Store(next)
+		return
+	}
+	next.over, next.end = context.WithCancel(context.Background())
+	g.rules.Store(next)
+	if before != nil {
+		before.end()
+	}
 }
 
 // refusal is why a request is not let in.
