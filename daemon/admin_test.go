@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -173,7 +174,7 @@ func TestReloadOfAdmin(t *testing.T) {
 
 // Whoever looks at the daemon does not keep it from ending.
 func TestTermWithLookers(t *testing.T) {
-	p := start(t, t.TempDir(), free...)
+	p := start(t, t.TempDir(), append(free[:2:2], "--set=router.batch_size=1")...)
 	var bodies []io.ReadCloser
 	for _, path := range []string{"/api/v1/events?tail=1", "/api/v1/tail"} {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -194,11 +195,12 @@ func TestTermWithLookers(t *testing.T) {
 	if ack, err := p.receive(c); err != nil || !strings.Contains(ack, `"ack"`) {
 		t.Fatal(ack, err)
 	}
+	_ = c.CloseNow()
 	p.signal(syscall.SIGTERM)
 	for _, body := range bodies {
-		text, err := io.ReadAll(body)
-		if err != nil || !strings.Contains(string(text), `"17"`) {
-			t.Errorf("it ends with %v after %s", err, text)
+		// What is being written may be cut.
+		if _, err := io.Copy(io.Discard, body); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("it ends with %v", err)
 		}
 	}
 	if status := p.wait(); status != 0 {
