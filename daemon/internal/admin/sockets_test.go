@@ -77,3 +77,45 @@ func TestSocketsAreBounded(t *testing.T) {
 		t.Errorf("logged: %s", text)
 	}
 }
+
+// Whoever begins requests that do not end keeps nobody out either.
+func TestRequestsWithoutEnd(t *testing.T) {
+	s := open(t, Access{Token: token}, newDaemon(t))
+	bound := newSockets(hclog.NewNullLogger())
+	begun := make(chan struct{}, 2*mostSockets)
+	s.server.ConnState = func(c net.Conn, state http.ConnState) {
+		bound.changed(c, state)
+		if state == http.StateActive {
+			begun <- struct{}{}
+		}
+	}
+	serveOpen(t, s)
+	dial := func(text string) net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", s.listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_ = c.SetDeadline(time.Now().Add(patience))
+		if _, err := io.WriteString(c, text); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for range mostSockets {
+		dial("POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nt")
+	}
+	for range mostSockets {
+		<-begun
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(dial("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")), nil)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("%v: %v", resp, err)
+	}
+	bound.mu.Lock()
+	defer bound.mu.Unlock()
+	if len(bound.open) > mostSockets || len(bound.open) != bound.waiting.Len()+bound.serving.Len() {
+		t.Errorf("%d are open, %d wait and %d are served", len(bound.open), bound.waiting.Len(), bound.serving.Len())
+	}
+}
