@@ -19,6 +19,7 @@ type look struct {
 	source       string
 	cfg          *config
 	redact       func(string) string
+	level        string   // of the log, now
 	restart      []string // settings that need one
 
 	starting, draining bool
@@ -41,7 +42,7 @@ type look struct {
 // starting is a look at a daemon that starts.
 func (d *daemon) starting() *look {
 	return &look{
-		now: time.Now(), started: d.started, source: d.source, cfg: d.cfg, redact: d.redact,
+		now: time.Now(), started: d.started, source: d.source, cfg: d.cfg, redact: d.redact, level: d.log.GetLevel().String(),
 		starting: true, opening: true, target: d.cfg.sink.name, spooled: d.cfg.Delivery.Spool,
 	}
 }
@@ -49,7 +50,7 @@ func (d *daemon) starting() *look {
 // look looks at all parts.
 func (d *daemon) look(ctx context.Context, p *parts, draining bool) *look {
 	l := &look{
-		now: time.Now(), started: d.started, source: d.source, cfg: d.current.Load(), redact: d.redact,
+		now: time.Now(), started: d.started, source: d.source, cfg: d.current.Load(), redact: d.redact, level: d.log.GetLevel().String(),
 		draining: draining, target: p.sink.String(), product: product(p.sink),
 		engine: p.engine.Stats(), health: p.engine.Health(), spooled: p.spool != nil,
 	}
@@ -124,6 +125,7 @@ func (l *look) Status() api.Status {
 		},
 		Transports: l.transports, Sink: l.sinkStatus(),
 		DeadLetters:  api.Letters{Letters: l.letters, Marked: l.marked},
+		LogLevel:     l.level,
 		NeedsRestart: l.restart, ReadOnly: l.draining || l.starting,
 	}
 	if s.Transports == nil {

@@ -52,6 +52,7 @@ func TestDeadLetters(t *testing.T) {
 	b.says("#confirm-title", "Replay 2 letters?")
 	b.click("#confirm-yes")
 	b.wait("two are stored", find("#letters tbody")+".children.length === 3")
+	b.says("#replay-outcome", "Replay of 2 letters: 2 stored.")
 	b.write("#lookup-id", "letter-1")
 	b.key("Enter")
 	b.says("#stream-detail", `{"celsius":1}`)
@@ -71,4 +72,33 @@ func TestDeadLetters(t *testing.T) {
 	b.click("#confirm-yes")
 	b.says("#letters-empty", "None.")
 	b.says("#figure-dead_lettered .value", "0")
+}
+
+// A replay is followed to its end: what waits while the sink is away, what was
+// stored then, and what the sink has refused again.
+func TestReplayOutcome(t *testing.T) {
+	d, dir := start(t)
+	mend := poison(t, dir, "no such status")
+	send(t, d.URL(), "", message("letter-1", 13, 1), message("letter-2", 13, 2), message("letter-3", 13, 3))
+	b := open(t, d.Admin(), width, height, "dark")
+	b.wait("they are listed", find("#letters tbody")+".children.length === 3")
+	b.gone("#replay-outcome")
+	mend()
+	db := database(t, dir)
+	execute(t, db, "CREATE TRIGGER choosy BEFORE INSERT ON messages WHEN new.code = 13 AND new.id = 'letter-2' BEGIN SELECT RAISE(ABORT, 'not this one'); END")
+	away, err := db.BeginTx(t.Context(), nil) // which keeps the sink from writing
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.click("#replay-all")
+	b.click("#confirm-yes")
+	b.says("#replay-outcome", "Replay of 3 letters: 3 wait.")
+	if err := away.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	b.says("#replay-outcome", "Replay of 3 letters: 2 stored, 1 refused again.")
+	b.says("#letters", "not this one")
+	b.click("#replay-all")
+	b.click("#confirm-yes")
+	b.says("#replay-outcome", "Replay of 1 letter: 1 refused again.")
 }

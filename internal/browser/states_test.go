@@ -131,3 +131,29 @@ func TestReload(t *testing.T) {
 	b.click("#config-show")
 	b.gone("#config-text")
 }
+
+// How much is logged is shown, and can be changed; others may change it, too.
+func TestLogLevel(t *testing.T) {
+	d, _ := start(t)
+	b := open(t, d.Admin(), width, height, "light")
+	shows := func(level string) {
+		t.Helper()
+		b.wait("it shows "+level, find("#log-level")+".value === "+quote(level)+" && !"+find("#log-level")+".disabled")
+	}
+	inEffect := func(level string) {
+		t.Helper()
+		until(t, level+" is in effect", func() bool {
+			return eval[string](b, `fetch("/api/v1/status").then((r) => r.json()).then((s) => s.log_level)`) == level
+		})
+	}
+	shows("info")
+	eval[any](b, find("#log-level")+".focus()")
+	eval[any](b, `(() => { const e = document.activeElement; e.value = "debug"; e.dispatchEvent(new Event("change", { bubbles: true })) })()`)
+	b.says("#toasts", "The log level is debug")
+	inEffect("debug")
+	eval[any](b, "document.activeElement.blur()")
+	shows("debug")
+	eval[any](b, `fetch("/api/v1/log-level", { method: "PUT", headers: { "Content-Type": "application/json" }, body: '{"level":"warn"}' })`)
+	shows("warn")
+	inEffect("warn")
+}

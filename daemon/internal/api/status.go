@@ -24,6 +24,7 @@ type Status struct {
 	Spool       *Spool      `json:"spool"` // nil: there is none
 	DeadLetters Letters     `json:"dead_letters"`
 
+	LogLevel     string   `json:"log_level"`     // how much is logged now
 	NeedsRestart []string `json:"needs_restart"` // settings that a reload read and a restart puts into effect
 	ReadOnly     bool     `json:"read_only"`     // nothing can be changed any more: it drains
 }

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// most is what all of the page may weigh.
-const most = 150_000
+// most is what all of the page may weigh: 150 KiB.
+const most = 150 << 10
 
 func get(t *testing.T, url string, header http.Header) *http.Response {
 	t.Helper()

@@ -1,6 +1,6 @@
 // What an operator does: a test message, a reload, a look at the configuration.
 
-import { $, attribute, copier, fill, h, show, text } from "./dom.js";
+import { $, attribute, copier, fill, h, show, text, toast } from "./dom.js";
 import * as api from "./api.js";
 import * as f from "./format.js";
 
@@ -79,7 +79,20 @@ async function config() {
 	}
 }
 
+async function level(event) {
+	const wanted = event.target.value;
+	try {
+		await api.post("log-level", { level: wanted }, "PUT");
+		toast("The log level is " + wanted + ", until the next reload.");
+	} catch (err) {
+		toast(f.printable(err.message), true);
+	}
+}
+
 export function update(status) {
+	const log = $("log-level");
+	log.disabled = status.read_only;
+	if (document.activeElement !== log) log.value = status.log_level;
 	const restart = status.needs_restart ?? [];
 	text($("config-hint"), restart.length ? "a restart is needed for " + restart.join(", ") : status.config ? f.printable(status.config) : "");
 	for (const button of [$("reload"), $("send-form").querySelector("button[type=submit]")]) {
@@ -96,6 +109,7 @@ export function make() {
 		if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("send-form").requestSubmit();
 	});
 	$("reload").addEventListener("click", reload);
+	$("log-level").addEventListener("change", level);
 	$("config-show").addEventListener("click", async () => {
 		const open = $("config-text").hidden;
 		if (open) await config();

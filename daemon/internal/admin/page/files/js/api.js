@@ -32,9 +32,9 @@ async function call(path, options) {
 export const get = async (path) => JSON.parse(await call("/api/v1/" + path));
 export const letter = async (number) => exact(await call("/api/v1/dead-letters/" + encodeURIComponent(number)));
 
-export async function post(path, value) {
+export async function post(path, value, method = "POST") {
 	const body = await call("/api/v1/" + path, {
-		method: "POST",
+		method,
 		headers: { "Content-Type": "application/json" },
 		body: JSON.stringify(value ?? {}),
 	});

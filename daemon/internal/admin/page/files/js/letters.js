@@ -13,6 +13,7 @@ let known = ""; // what the status said of them last
 let asked = 0;
 let readOnly = false;
 let total = 0;
+let request = ""; // of the last replay, until it is known what became of it
 
 async function load(after) {
 	const mine = ++asked;
@@ -96,12 +97,35 @@ function marks() {
 	for (const id of ["replay-all", "discard-all"]) $(id).disabled = readOnly || shown.length === 0;
 }
 
-async function run(what, body, done) {
-	const { letters } = await api.post("dead-letters/" + what, body);
+async function run(what, body) {
+	const changed = await api.post("dead-letters/" + what, body);
 	selected.clear();
 	$("letter").close();
-	toast(f.plural(letters, "letter") + done);
+	if (changed.request) {
+		request = changed.request;
+		await outcome();
+	} else toast(f.plural(changed.letters, "letter") + " discarded.");
 	await load();
+}
+
+// outcome says what has become of the last replay so far. It is asked with each
+// status, until no letter waits any more.
+async function outcome() {
+	const mine = request;
+	let o;
+	try {
+		o = await api.get("dead-letters/replays/" + mine);
+	} catch (err) {
+		if (err.status === 404 && mine === request) request = "";
+		return; // it is asked again
+	}
+	if (mine !== request) return;
+	const parts = [[o.stored, " stored"], [o.refused, " refused again"], [o.waiting, o.waiting === 1 ? " waits" : " wait"]];
+	const line = $("replay-outcome");
+	line.className = "outcome" + (o.refused ? " bad" : "");
+	text(line, "Replay of " + f.plural(o.asked, "letter") + ": " + (parts.filter(([n]) => n).map(([n, what]) => f.number(n) + what).join(", ") || "all discarded") + ".");
+	show(line, true);
+	if (o.waiting === 0) request = "";
 }
 
 const everything = () => (filter ? { id: filter } : { all: true });
@@ -111,7 +135,7 @@ function replay(numbers, name) {
 		title: "Replay " + name + "?",
 		message: "What is replayed goes to the sink again, with the number that it had. What is refused again becomes a dead letter again.",
 		yes: "Replay",
-		act: () => run("replay", numbers ? { numbers } : everything(), " will be sent again."),
+		act: () => run("replay", numbers ? { numbers } : everything()),
 	});
 }
 
@@ -121,7 +145,7 @@ function discard(numbers, name) {
 		message: numbers?.length === 1 ? "It is deleted for good: it is stored nowhere else." : "They are deleted for good: they are stored nowhere else.",
 		yes: "Discard",
 		danger: true,
-		act: () => run("discard", numbers ? { numbers } : everything(), " discarded."),
+		act: () => run("discard", numbers ? { numbers } : everything()),
 	});
 }
 
@@ -167,6 +191,7 @@ export function update(status) {
 		readOnly = Boolean(status.read_only);
 		marks();
 	}
+	if (request) outcome();
 	if (error && shown.length === 0) empty(f.printable(error), true);
 	const now = [letters, marked, error].join();
 	if (now === known) return;
