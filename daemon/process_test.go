@@ -129,6 +129,16 @@ func (p *process) await(text string) string {
 	}
 }
 
+// over is closed when the program has closed its log, at its end.
+func (p *process) over() <-chan struct{} {
+	over := make(chan struct{})
+	go func() {
+		p.read.Wait()
+		close(over)
+	}()
+	return over
+}
+
 // wait waits for the end and returns the exit status.
 func (p *process) wait() int {
 	p.t.Helper()

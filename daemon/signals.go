@@ -45,7 +45,7 @@ func watchSignals(parent context.Context, log hclog.Logger) (context.Context, *s
 	}()
 	return ctx, &signals{hup, func() {
 		signal.Stop(end)
-		signal.Stop(hup)
+		signal.Ignore(syscall.SIGHUP) // one that comes now would end the process with a wrong status
 		close(quit)
 		<-done
 		cancel()

@@ -110,6 +110,23 @@ func lock(t *testing.T, dir string) {
 	}
 }
 
+// Who asks for a reload until the very end does not spoil it.
+func TestReloadsUntilTheEnd(t *testing.T) {
+	p := start(t, t.TempDir(), free...)
+	p.url()
+	p.signal(syscall.SIGTERM)
+	for over := p.over(); ; p.signal(syscall.SIGHUP) {
+		select {
+		case <-over:
+			if status := p.wait(); status != 0 {
+				t.Errorf("status %d", status)
+			}
+			return
+		default:
+		}
+	}
+}
+
 func TestSecondSignal(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, dir, append(free, "--set=shutdown_timeout=1h")...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"syscall"
 	"time"
@@ -117,7 +118,7 @@ func (t *tail) connection(ctx context.Context) (lost, err error) {
 		case e != nil:
 			return e, nil
 		case m.Dropped > 0:
-			fmt.Fprintf(t.log, "ingestd: %s not shown: too many for this tail\n", count(int(m.Dropped), "message"))
+			fmt.Fprintf(t.log, "ingestd: %s not shown: too many for this tail\n", count(int(min(m.Dropped, math.MaxInt)), "message"))
 		default:
 			if err := t.show.message(&m); err != nil {
 				return nil, err

@@ -144,7 +144,7 @@ func TestMethods(t *testing.T) {
 	for request, want := range map[string]int{
 		"POST /healthz": 405, "DELETE /readyz": 405, "POST /api/v1/status": 405, "GET /api/v1/reload": 405, "GET /login": 405,
 		"GET /api/v1/messages": 405, "POST /": 405, "GET /nothing": 404, "GET /api/v1/nothing": 404, "GET /debug/pprof/cmdline": 404,
-		"OPTIONS /api/v1/reload": 405, "GET /": 200,
+		"OPTIONS /api/v1/reload": 405, "GET /": 200, "HEAD /api/v1/events": 200, "HEAD /api/v1/tail": 200,
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		w := ask(s, method, path, "", nil)
@@ -224,44 +224,15 @@ func TestSession(t *testing.T) {
 	}
 }
 
-// Whoever guesses has to wait, and nobody who knows the token, from there either.
+// Whoever guesses is told that it is wrong, and shuts out nobody.
 func TestGuessing(t *testing.T) {
 	s := open(t, Access{Token: token}, newDaemon(t))
-	for range failBurst {
+	for range 100 {
 		if _, code := login(s, "wrong", nil); code != 401 {
 			t.Fatalf("status %d", code)
 		}
 	}
-	if _, code := login(s, "wrong", nil); code != 429 {
-		t.Errorf("after %d failures: status %d", failBurst, code)
-	}
 	if _, code := login(s, token, nil); code != 204 {
-		t.Errorf("after %d failures of others: status %d", failBurst, code)
-	}
-	if w := ask(s, http.MethodGet, "/api/v1/status", "", header("Authorization", "Bearer "+token)); w.Code != 200 {
-		t.Errorf("the right token: status %d", w.Code)
-	}
-	var f fails
-	now := time.Now()
-	for range failBurst {
-		if wait := f.wait("10.0.0.1:1", now); wait != 0 {
-			t.Errorf("waits %v too early", wait)
-		}
-		f.add("10.0.0.1:1", now)
-	}
-	if f.wait("10.0.0.1:2", now) <= 0 || f.wait("10.0.0.2:1", now) != 0 {
-		t.Error("the address does not wait, or another one does")
-	}
-	if f.wait("10.0.0.1:1", now.Add(failEvery)) != 0 {
-		t.Error("it waits for ever")
-	}
-	for i := range 3 * failsKept {
-		f.add(fmt.Sprintf("[2001:db8:%x:%x::1]:9", i>>16, i&0xffff), now)
-	}
-	if len(f.by) > failsKept+1 {
-		t.Errorf("%d addresses are kept", len(f.by))
-	}
-	if f.wait("[2001:db8:ffff::1]:1", now) <= 0 {
-		t.Error("addresses that are too many to be kept need not wait")
+		t.Errorf("the right token, after wrong ones: status %d", code)
 	}
 }

@@ -25,6 +25,11 @@ func (s *Server) last(places chan struct{}, w http.ResponseWriter, r *http.Reque
 		s.refuse(w, r, no)
 		return nil, false
 	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodHead { // it asks for no more than this
+		return nil, false
+	}
 	select {
 	case places <- struct{}{}:
 	default:
@@ -48,8 +53,6 @@ func (s *Server) last(places chan struct{}, w http.ResponseWriter, r *http.Reque
 		<-places
 	}
 	_ = l.control.SetReadDeadline(time.Time{})
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy passes it on at once
 	return l, true
 }

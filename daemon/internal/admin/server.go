@@ -196,11 +196,8 @@ func (s *Server) guarded(h func(d *Daemon, w http.ResponseWriter, r *http.Reques
 
 // refuse answers a request that is not let in.
 func (s *Server) refuse(w http.ResponseWriter, _ *http.Request, no *refusal) {
-	switch no.status {
-	case http.StatusUnauthorized:
+	if no.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="ingestd"`)
-	case http.StatusTooManyRequests:
-		w.Header().Set("Retry-After", "6")
 	}
 	fail(w, no.status, "%s", no.text)
 }

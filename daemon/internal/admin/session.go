@@ -49,7 +49,7 @@ func (s *Server) session(w http.ResponseWriter, r *http.Request) {
 	rules := s.guard.rules.Load()
 	signed := !rules.needed || s.guard.hasSession(rules, r)
 	if shown, ok := bearer(r); ok && !signed {
-		signed = s.guard.check(rules, r, shown) == nil
+		signed = rules.check(shown) == nil
 	}
 	answer(w, http.StatusOK, api.Session{TokenNeeded: rules.needed, SignedIn: signed})
 }
@@ -66,7 +66,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		if r.ParseForm() != nil {
 			no = refuse(http.StatusBadRequest, "the form must have a field token")
 		} else {
-			no = s.guard.check(rules, r, r.PostForm.Get("token"))
+			no = rules.check(r.PostForm.Get("token"))
 		}
 	}
 	if no != nil {
