@@ -45,7 +45,7 @@ func (c *config) write(origins hclx.Origins) string {
 // the table and an id of usual length; a connection with its goroutine, its
 // buffers and its part of the tables, without what it reads.
 const (
-	laneBytes       = 512 * engine.Byte
+	laneBytes       = 640 * engine.Byte
 	connectionBytes = 64 * engine.KiB
 	spoolBytes      = 16 * engine.MiB // what is on its way to the disk, twice, and what is read back
 	baseBytes       = 64 * engine.MiB

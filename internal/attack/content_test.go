@@ -200,11 +200,11 @@ func TestHostileJSON(t *testing.T) {
 }
 
 // entry is how each line of the log begins, or goes on.
-var entry = regexp.MustCompile(`^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \[(DEBUG|INFO|WARN|ERROR)\] +ingestd[a-z._]*: |  ?\|? )`)
+var entry = regexp.MustCompile(`^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \[(TRACE|DEBUG|INFO|WARN|ERROR)\] +ingestd[a-z._]*: |  ?\|? )`)
 
 // X16: what looks like a program is stored as it is, and cannot forge the log.
 func TestInjection(t *testing.T) {
-	x := start(t)
+	x := start(t, "--set=log.level=trace") // which tells of each message that is refused
 	for range x.rounds() {
 		x.again(func() {
 			e := attack(t, order{Attack: "inject", Address: x.address()})

@@ -17,11 +17,15 @@ import (
 // already: its ports, its directory, its tables. It shows no secret.
 func TestConfiguration(t *testing.T) {
 	const secret = "pa55-w0rd"
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var taken [3]string
+	for i := range taken {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		taken[i] = l.Addr().String()
 	}
-	defer func() { _ = taken.Close() }()
 
 	dsn, err := mysql.ParseDSN(mariadbtest.DSN(t))
 	if err != nil {
@@ -49,13 +53,13 @@ func TestConfiguration(t *testing.T) {
 		log { format = "json" }
 		router { batch_size = 3 }
 		transport "websocket" { listen = %q }
-		transport "websocket" "edge" { listen = %[2]q }
-		admin { listen = %[2]q }
+		transport "websocket" "edge" { listen = %q }
+		admin { listen = %q }
 		sink "mysql" {
 			dsn           = env("DRILL_DSN")
 			create_tables = false
 			streams_table = ""
-		}`, filepath.Join(dir, "data"), taken.Addr())
+		}`, filepath.Join(dir, "data"), taken[0], taken[1], taken[2])
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
