@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
@@ -69,7 +70,7 @@ func TestFirstMinute(t *testing.T) {
 	if len(scripts) != 1 || len(shown) != 2 || !quoted {
 		t.Fatalf("the README has %d scripts, %d outputs, and the query %q", len(scripts), len(shown), query)
 	}
-	if lines := strings.Count(scripts[0], "\n"); lines > 15 {
+	if lines := strings.Count(scripts[0], "\n"); lines > 16 {
 		t.Errorf("the script has %d lines", lines)
 	}
 	t.Chdir(t.TempDir())
@@ -87,6 +88,24 @@ func TestFirstMinute(t *testing.T) {
 			t.Errorf("the script prints\n%s", out)
 		}
 		awaitRows(t, query, shown[1])
+	}
+	// Other content under the same numbers is refused, and the script prints why: these
+	// answers have more bytes than fit in the first two of a frame.
+	other := strings.Replace(scripts[0], "n * n", "-n", 1)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "python3", "-c", strings.Replace(other, "7001", port, 1)).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	conflicts := 0
+	for line := range strings.Lines(string(out)) {
+		if len(line) > 126 && strings.Contains(line, `"code":"conflict"`) && json.Valid([]byte(line)) {
+			conflicts++
+		}
+	}
+	if conflicts != 100 {
+		t.Errorf("of 100 conflicts, %d are printed:\n%s", conflicts, out)
 	}
 }
 
