@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"sync"
@@ -102,6 +103,43 @@ func flow(t *testing.T, url string, n int, every time.Duration) (stop func()) {
 	})
 	t.Cleanup(stop)
 	return stop
+}
+
+// bustle sends as the gateways of a factory would, until the test ends: of some
+// machines much, of most a little, and never quite as much as the second before.
+func bustle(t *testing.T, url string) {
+	t.Helper()
+	machines, values := []string{"oven", "press", "pump", "robot"}, []string{"temperature", "power", "vibration", "state"}
+	ctx, cancel := context.WithCancel(t.Context())
+	var senders sync.WaitGroup
+	t.Cleanup(func() {
+		cancel()
+		senders.Wait()
+	})
+	for i := range 12 {
+		c := dial(t, url, fmt.Sprintf("gateway-%d", i+1))
+		random := rand.New(rand.NewPCG(uint64(i), 1)) //nolint:gosec // it hides nothing
+		senders.Go(func() {
+			tick := time.NewTicker(100 * time.Millisecond)
+			defer tick.Stop()
+			for level := 1.0; ; {
+				level += 0.003*(1-level) + 0.06*random.NormFloat64()
+				level = min(max(level, 0.2), 3)
+				for range int(7*level + random.Float64()) {
+					machine := fmt.Sprintf("%s-%02d", machines[i%len(machines)], 1+int(2*random.ExpFloat64())%24)
+					id := machine + "/" + values[random.IntN(len(values))]
+					if c.Send(ctx, message(id, 0, object{"value": math.Round(1000*random.Float64()) / 10})) != nil {
+						return
+					}
+				}
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
 }
 
 // database is the SQLite file of a daemon.

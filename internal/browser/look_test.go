@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ingestd/ingestd/internal/child"
+	"github.com/ingestd/ingestd/internal/child/childtest"
 )
 
 // lively is a daemon with something of everything: streams, the longest id, letters.
@@ -24,7 +25,23 @@ func lively(t *testing.T) *child.Daemon {
 	return d
 }
 
-// full is its page, with everything open that can be.
+// plant is a daemon as many are: hundreds of streams of a few gateways, and two
+// messages that the database refused.
+func plant(t *testing.T) *child.Daemon {
+	t.Helper()
+	dir := t.TempDir()
+	text := "sink \"sqlite\" {\n}\nrouter {\n  batch_wait = \"250ms\"\n}\n"
+	if err := os.WriteFile(filepath.Join(dir, "config.hcl"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := childtest.Run(t, dir, "127.0.0.1:0", "--config=config.hcl", "--set=admin.listen=127.0.0.1:0")
+	poison(t, dir, "no such state of a machine")
+	send(t, d.URL(), "gateway-3", message("press-04/state", 13, "jammed"), message("press-07/state", 13, "jammed"))
+	bustle(t, d.URL())
+	return d
+}
+
+// full is the page of a lively one, with everything open that can be.
 func full(t *testing.T, d *child.Daemon, width int, theme string) *tab {
 	t.Helper()
 	b := open(t, d.Admin(), width, height, theme)
@@ -165,9 +182,9 @@ func TestScreenshots(t *testing.T) {
 		}
 	}
 	down, server := outage(t)
-	flow(t, down.URL(), 8, 50*time.Millisecond)
+	bustle(t, down.URL())
 	broken := open(t, down.Admin(), width, height, "light")
-	d := lively(t)
+	d := plant(t)
 	b := open(t, d.Admin(), width, height, "dark")
 	phone := open(t, d.Admin(), 375, 812, "dark")
 	lasts(b, *history)
@@ -193,6 +210,7 @@ func TestScreenshots(t *testing.T) {
 	b = open(t, fresh.Admin(), width, height, "light")
 	b.says("#start", "ingestd send")
 	keep("fresh-light.png", b.picture(false), false)
+	d = lively(t)
 	keep("everything-light.png", full(t, d, width, "light").picture(true), false)
 	keep("everything-dark.png", full(t, d, width, "dark").picture(true), false)
 	keep("everything-phone.png", full(t, d, 375, "light").picture(true), false)

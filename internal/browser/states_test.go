@@ -16,12 +16,12 @@ func outage(t *testing.T) (*child.Daemon, *mariadbtest.Server) {
 	t.Helper()
 	server := mariadbtest.New(t)
 	dir := t.TempDir()
-	text := "sink \"mysql\" {\n  dsn = " + quote(server.DSN(t)) + "\n}\ndelivery {\n  spool = true\n}\n"
-	if err := os.WriteFile(filepath.Join(dir, "mysql.hcl"), []byte(text), 0o600); err != nil {
+	text := "sink \"mysql\" {\n  dsn = " + quote(server.DSN(t)) + "\n}\nrouter {\n  batch_wait = \"250ms\"\n}\ndelivery {\n  spool = true\n}\n"
+	if err := os.WriteFile(filepath.Join(dir, "config.hcl"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	// Acks of the level spooled: senders go on.
-	d := childtest.Run(t, dir, "127.0.0.1:0", "--config=mysql.hcl", "--set=admin.listen=127.0.0.1:0", "--set=transport.websocket.ack=spooled")
+	d := childtest.Run(t, dir, "127.0.0.1:0", "--config=config.hcl", "--set=admin.listen=127.0.0.1:0", "--set=transport.websocket.ack=spooled")
 	return d, server
 }
 
