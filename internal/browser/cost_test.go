@@ -31,7 +31,10 @@ func TestCostOfLooking(t *testing.T) {
 	politely(t)
 	d, _ := start(t)
 	flood(t, d.URL(), streams, rate)
-	until(t, "all streams are live", func() bool { return counted(t, d).Streams.Live == streams })
+	until(t, "all streams are live, and batches are stored as fast as they come", func() bool {
+		c := counted(t, d)
+		return c.Streams.Live == streams && c.Messages.Stored > float64(rate*long.Scale(1, 10))
+	})
 	b := open(t, "about:blank", width, height, "light")
 	c := &costs{t: t, daemon: d, window: window}
 	c.measure("nobody looks")
@@ -113,7 +116,7 @@ func flood(t *testing.T, url string, streams, rate int) {
 
 // counts are what the status says of messages and streams.
 type counts struct {
-	Messages struct{ Received float64 }
+	Messages struct{ Received, Stored float64 }
 	Streams  struct{ Live int }
 }
 

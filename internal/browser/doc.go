@@ -5,6 +5,9 @@
 // The browser is spoken to in its own protocol (CDP) over a pipe, with the standard
 // library alone (chromium_test.go); docs/decisions.md says why.
 //
+// TestCostOfLooking measures what the dashboard and /metrics cost the daemon; its
+// long form judges it.
+//
 // TestScreenshots writes what it sees to bin/screenshots. With -update-images it
 // also renews the images of the README.
 package browser
