@@ -87,7 +87,7 @@ func (c *committer) commit(b *buffer) (rest []byte, from uint64, err error) {
 			// They are told before they are handed on, so that they hear of
 			// Spooled before Settled.
 			told = c.tell(b, told, upto)
-			c.s.journal.publish(c.seg, c.off, count)
+			c.s.journal.publish(c.seg, c.off, count, b.at)
 			poke(c.s.feeder.wake)
 			rest, from = rest[n:], upto
 		}
@@ -302,9 +302,9 @@ func (c *committer) make(first uint64, least int64) error {
 	if err != nil {
 		return errors.Join(s.fail(fmt.Errorf("sync a new segment: %w", err)), f.Close())
 	}
-	c.seg = &segment{first: first, next: first, end: segmentHeadLen, size: size, since: time.Now().UTC()}
+	c.seg = &segment{first: first, next: first, end: segmentHeadLen, size: size}
 	c.f, c.off = f, segmentHeadLen
-	s.journal.add(c.seg)
+	s.journal.add(c.seg, time.Time{})
 	return nil
 }
 
@@ -340,8 +340,8 @@ func (c *committer) keepInMemory(b *buffer, rest []byte, from uint64) {
 	}
 	c.s.journal.add(&segment{
 		first: from, next: from + uint64(count), end: int64(len(mem)), records: count,
-		mem: mem, sealed: true, since: time.Now().UTC(),
-	})
+		mem: mem, sealed: true,
+	}, b.at)
 }
 
 // finish seals the segment that is written. Nothing is lost where it fails.

@@ -19,6 +19,7 @@ type journal struct {
 	unsaved        bool       // something is settled that is not in settled.log
 	done           bool       // a segment can be deleted
 	complete       bool       // nothing is added any more
+	receipts       receipts
 	corrupt        uint64
 }
 
@@ -39,18 +40,24 @@ func (j *journal) find(position uint64) *segment {
 	return j.segs[i]
 }
 
-// add appends a segment that is going to be written, or is in memory.
-func (j *journal) add(s *segment) {
+// add appends a segment that is going to be written, or is in memory: then its
+// records were received at a time.
+func (j *journal) add(s *segment, at time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if s.records > 0 {
+		j.receipts.note(s.first, at, j.unsettled)
+	}
 	j.segs = append(j.segs, s)
 	j.bytes += s.size
 }
 
-// publish makes n more records of s readable, up to end.
-func (j *journal) publish(s *segment, end int64, n int) {
+// publish makes n more records of s readable, up to end. They were received at a time,
+// or a little later.
+func (j *journal) publish(s *segment, end int64, n int, at time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.receipts.note(s.next, at, j.unsettled)
 	s.end = end
 	s.records += n
 	s.next += uint64(n)
@@ -248,14 +255,26 @@ func (j *journal) without(first *segment) (floor uint64) {
 	return first.next
 }
 
-// oldest is about when the oldest message was received that is not settled.
+// unsettled gives the first position that is not settled, or else the next one. j.mu
+// is held.
+func (j *journal) unsettled() uint64 {
+	next := uint64(0)
+	for _, s := range j.segs {
+		if s.settled < s.records {
+			return s.unsettled()
+		}
+		next = max(next, s.next)
+	}
+	return max(next, j.next)
+}
+
+// oldest is about when the oldest record was received that can be read and is not
+// settled; zero: there is none.
 func (j *journal) oldest() time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, s := range j.segs {
-		if s.settled < s.records {
-			return s.since
-		}
+	if !slices.ContainsFunc(j.segs, func(s *segment) bool { return s.settled < s.records }) {
+		return time.Time{}
 	}
-	return time.Time{}
+	return j.receipts.of(j.unsettled())
 }

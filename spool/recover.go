@@ -28,6 +28,8 @@ type recovery struct {
 	files []*old
 	seen  bool   // there was a segment
 	next  uint64 // the position after the last one seen
+	began time.Time
+	d     decoder
 }
 
 // An old segment is one that an earlier run wrote.
@@ -43,7 +45,7 @@ type old struct {
 // recover reads what is in the directory, repairs what a crash has left, and makes
 // the spool ready to go on.
 func (s *Spool) recover() error {
-	r := recovery{s: s, next: 1}
+	r := recovery{s: s, next: 1, began: time.Now().UTC()}
 	defer r.close()
 	if err := r.list(); err != nil {
 		return err
@@ -67,6 +69,7 @@ func (s *Spool) recover() error {
 		r.next = r.marks.next
 	}
 	s.next, s.begin, s.journal.next = r.next, r.next, r.next
+	s.journal.receipts.cut(r.next) // of what is cut off
 	if err := s.keeper.rewrite(); err != nil {
 		return fmt.Errorf("write %s: %w", marksName, err)
 	}
@@ -276,7 +279,7 @@ func (r *recovery) read(o *old, last bool) error {
 		}
 	}
 	seg := &segment{
-		first: o.first, next: sc.next, end: sc.end, size: sc.size, since: sc.since,
+		first: o.first, next: sc.next, end: sc.end, size: sc.size,
 		sealed: true, records: sc.records,
 	}
 	for _, h := range sc.holes {
@@ -340,12 +343,15 @@ func (r *recovery) repair(o *old, sc *scan, last bool) error {
 	return nil
 }
 
-// since is when the message of f was received.
-func since(f *frame) time.Time {
-	var d decoder
+// receive notes when the message of f was received.
+func (r *recovery) receive(f *frame) {
 	var m engine.Message
-	if _, err := d.decode(f, &m); err != nil {
-		return time.Time{}
+	if _, err := r.d.decode(f, &m); err != nil {
+		return
 	}
-	return m.Received
+	at := m.Received
+	if at.After(r.began) { // by a clock that went ahead
+		at = r.began
+	}
+	r.s.journal.receipts.note(f.position, at, func() uint64 { return 0 })
 }

@@ -20,6 +20,7 @@ type buffer struct {
 	first   uint64 // position of the first
 	count   int
 	notes   []note
+	at      time.Time // when the first was received, or a little before that
 }
 
 // A note is what Spooled needs to know of a record. The ID is in the record.
@@ -224,6 +225,11 @@ func (s *Spool) takePending(empty *buffer) *buffer {
 		if s.pending.count > 0 {
 			full := s.pending
 			s.pending = empty
+			now := time.Now().UTC()
+			if full.at = s.taken; full.at.IsZero() {
+				full.at = now // it waited until the first came
+			}
+			s.taken, s.writing = now, full.at
 			s.serve()
 			s.mu.Unlock()
 			return full
@@ -232,7 +238,7 @@ func (s *Spool) takePending(empty *buffer) *buffer {
 			s.mu.Unlock()
 			return nil
 		}
-		s.idle = true
+		s.idle, s.taken, s.writing = true, time.Time{}, time.Time{}
 		s.mu.Unlock()
 		<-s.wakeCommitter
 	}

@@ -2,7 +2,6 @@ package spool
 
 import (
 	"io"
-	"time"
 
 	"github.com/ingestd/ingestd/engine"
 )
@@ -14,9 +13,9 @@ type scan struct {
 	tally // of what is valid
 	holes []hole
 	batch uint64 // of the last record
+	noted uint64 // the batch of which a receipt was noted last
 	end   int64  // of what is valid
 	size  int64
-	since time.Time
 
 	sealed  bool
 	blank   bool  // there is nothing but zeros
@@ -90,9 +89,6 @@ func (sc *scan) all(last bool) error {
 
 // add counts a record.
 func (sc *scan) add(f *frame) {
-	if sc.records == 0 {
-		sc.since = since(f)
-	}
 	sc.records++
 	sc.next = f.position + 1
 	if sc.r.isSettled(f.position) {
@@ -101,8 +97,14 @@ func (sc *scan) add(f *frame) {
 		} else {
 			sc.settled = append(sc.settled, span{f.position, f.position + 1})
 		}
-	} else if f.kind() == engine.Report {
+		return
+	}
+	if f.kind() == engine.Report {
 		sc.reports++
+	}
+	if f.batch != sc.noted {
+		sc.noted = f.batch
+		sc.r.receive(f)
 	}
 }
 

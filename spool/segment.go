@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/ingestd/ingestd/engine"
 )
@@ -117,7 +116,6 @@ type segment struct {
 	next  uint64 // the one after the last
 	end   int64  // of what can be read
 	size  int64  // on disk
-	since time.Time
 
 	sealed  bool // nothing is written to it any more
 	mem     []byte
@@ -139,6 +137,17 @@ func (s *segment) settle(position uint64) bool {
 	}
 	s.settled++
 	return true
+}
+
+// unsettled gives the first position that can be read and is not settled, or next.
+func (s *segment) unsettled() uint64 {
+	p := s.which.without(s.first)
+	for _, b := range s.bad {
+		if b.from <= p && p < b.to {
+			p = s.which.without(b.to)
+		}
+	}
+	return min(p, s.next)
 }
 
 // reportsLeft counts the reports that are not settled in a segment in memory.

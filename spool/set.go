@@ -62,5 +62,16 @@ func (s *set) spans(yield func(span) bool) {
 	}
 }
 
+// without gives the first position from p on that is not in s.
+func (s *set) without(p uint64) uint64 {
+	for i := p/64 - s.first; i < uint64(len(s.words)); i++ {
+		if left := ^s.words[i] >> (p % 64); left != 0 {
+			return p + uint64(bits.TrailingZeros64(left))
+		}
+		p = (p/64 + 1) * 64
+	}
+	return p
+}
+
 // clone copies s.
 func (s *set) clone() set { return set{s.first, slices.Clone(s.words)} }

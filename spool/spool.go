@@ -50,8 +50,10 @@ type Spool struct {
 	seed      maphash.Seed
 	lastSeq   [64]int64 // the last number given, of the streams that share a hash
 	line      []*waiter
-	granted   int64 // what waiters were granted and have not taken
-	idle      bool  // the committer waits
+	granted   int64     // what waiters were granted and have not taken
+	idle      bool      // the committer waits
+	taken     time.Time // when it last took what was pending; zero: it waits
+	writing   time.Time // buffer.at of what it writes; zero: it waits
 	closed    bool
 	failed    error
 	accepted  uint64

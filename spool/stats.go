@@ -17,11 +17,15 @@ type Stats struct {
 	Replayed uint64 // messages that were left when it was opened, and are handed on again
 	Pending  int64  // messages that are not settled: on disk, on their way there, or in next
 
-	Bytes    int64     // on disk
-	Max      int64     // as many as there may be
-	Segments int       // files of the log
-	Parked   int       // streams that have their share, and leave the rest on disk
-	Oldest   time.Time // about when the oldest message was received that is not settled; zero: there is none
+	Bytes    int64 // on disk
+	Max      int64 // as many as there may be
+	Segments int   // files of the log
+	Parked   int   // streams that have their share, and leave the rest on disk
+
+	// When the oldest message was received that is not settled; zero: there is none.
+	// It may be too early by a second and a write of the log, and where messages wait
+	// for long, by a 64th of the longest wait.
+	Oldest time.Time
 
 	Syncs   uint64 // of the log
 	Corrupt uint64 // records that could not be read
@@ -44,7 +48,7 @@ type Health struct {
 func (s *Spool) Stats() Stats {
 	st := Stats{
 		Replayed: s.found.replayed, Torn: s.found.torn, Missing: s.found.missing,
-		Max: int64(s.max), Parked: s.flows.parkedCount(), Oldest: s.journal.oldest(),
+		Max: int64(s.max), Parked: s.flows.parkedCount(),
 		SyncTimes: s.committer.syncs.histogram(),
 	}
 	st.Syncs = st.SyncTimes.Count()
@@ -59,8 +63,17 @@ func (s *Spool) Stats() Stats {
 	s.journal.mu.Unlock()
 	s.mu.Lock()
 	st.Accepted = s.accepted
+	writing := s.writing
 	s.mu.Unlock()
-	st.Pending = int64(st.Accepted+st.Replayed) - settled
+	if st.Pending = int64(st.Accepted+st.Replayed) - settled; st.Pending > 0 {
+		// What is on disk is older than what is on its way there.
+		if st.Oldest = s.journal.oldest(); st.Oldest.IsZero() {
+			st.Oldest = writing
+		}
+		if st.Oldest.IsZero() {
+			st.Oldest = time.Now().UTC()
+		}
+	}
 	return st
 }
 
