@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -316,8 +317,14 @@ func TestBusiest(t *testing.T) {
 				t.Errorf("in place %d is %+v", k, st)
 			}
 		}
-		if again := r.Busiest(20); len(again) != 0 {
-			t.Errorf("without a message since, there are %v", again)
+		idle := r.Busiest(20)
+		if len(idle) != 20 {
+			t.Fatalf("without a message since, there are %d", len(idle))
+		}
+		for k, st := range idle {
+			if st.Recent != 0 || k > 0 && st.Pending > idle[k-1].Pending || k == 0 && st.ID != "busy-27" {
+				t.Errorf("without a message since, in place %d is %+v", k, st)
+			}
 		}
 		r.send("quiet-7", "2")
 		r.send("quiet-7", "3")
@@ -326,9 +333,53 @@ func TestBusiest(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 		again := r.Busiest(20)
-		if len(again) != 2 || again[0].ID != "quiet-7" || again[0].Recent != 2 || again[1].ID != "busy-9" {
+		if len(again) != 20 || again[0].ID != "quiet-7" || again[0].Recent != 2 || again[1].ID != "busy-9" || again[2].ID != "busy-27" {
 			t.Errorf("%+v", again)
 		}
+		r.end()
+	})
+}
+
+// Without messages of late, those come first that wait, then those that cannot be
+// stored, then those with the most messages, then those of late.
+func TestBusiestOfQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		broken := true
+		s.fault = func(_ context.Context, batches []engine.Batch) (int, error) {
+			for _, b := range batches {
+				if b.ID == "stuck" && broken {
+					return 0, errors.New("this one not")
+				}
+			}
+			return math.MaxInt, nil
+		}
+		r := start(t, s, func(o *engine.Options) { o.BatchSize, o.BatchBytes, o.BatchWait = 3, 100, time.Hour })
+		send := func(id string, data ...string) {
+			for _, d := range data {
+				r.send(id, d)
+			}
+			<-time.After(time.Second)
+			synctest.Wait()
+		}
+		send("idle, of 6", "1", "2", "3", "4", "5", "6")
+		send("idle, of 3, early", "1", "2", "3")
+		send("idle, of 3, late", "1", "2", "3")
+		send("collecting", "1", "2", "3", "4", "5")
+		send("stuck", "1", strings.Repeat("x", 100))
+		send("waits", "1", "2")
+		r.Busiest(100)
+		var got []string
+		for _, st := range r.Busiest(100) {
+			got = append(got, st.ID)
+		}
+		if want := []string{"stuck", "collecting", "waits", "idle, of 6", "idle, of 3, late", "idle, of 3, early"}; !slices.Equal(got, want) {
+			t.Errorf("%q, not %q", got, want)
+		}
+		if few := r.Busiest(2); len(few) != 2 || few[0].ID != "stuck" || few[0].State != engine.StateRetrying || few[1].ID != "collecting" {
+			t.Errorf("the first two are %+v", few)
+		}
+		broken = false
 		r.end()
 	})
 }

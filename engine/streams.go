@@ -53,26 +53,58 @@ func (e *Engine) Stream(id string) (Stream, bool) {
 // shard's lock: for some ten microseconds.
 const lanesAtATime = 256
 
-// Busiest gives the n live streams with the most messages since the last call of
-// Busiest, most first, or since they are live; those without any are left out. It
-// looks at every live stream, for about 10 ms in all where they are 100,000, and
-// keeps each lock for some ten microseconds only: it is for a page that somebody
-// looks at, not for every scrape. Who calls it at once with others shares the
-// messages with them.
+// Busiest gives n live streams: those with the most messages since the last call of
+// Busiest, or since they are live, first. Of those with equally many, as where nothing
+// comes, those come first that have the most pending messages; then those that are
+// retrying; then those that have accepted the most, and those whose Since is newest.
+// So streams that wait are there before idle ones.
+//
+// It looks at every live stream, for about 10 ms in all where they are 100,000, and
+// keeps each lock for some ten microseconds only: it is for a page that somebody looks
+// at, and few streams, not for every scrape. Who calls it at once with others shares
+// the messages with them.
 func (e *Engine) Busiest(n int) []Stream {
-	var busiest []Stream // a heap would save nothing: few get in
 	if n <= 0 {
 		return nil
 	}
+	var list []busy // a heap would save nothing: few get in
 	for i := range e.shards {
-		busiest = e.shards[i].busiest(busiest, n)
+		list = e.shards[i].busiest(list, n)
 	}
-	return busiest
+	streams := make([]Stream, len(list))
+	for i := range list {
+		streams[i] = list[i].Stream
+	}
+	return streams
+}
+
+// A busy stream is one of those that Busiest has found so far.
+type busy struct {
+	Stream
+	since int64 // of its lane
+}
+
+// rank tells where b stands to l: it is negative where b comes first. Most are told
+// apart by what they have in one place of memory.
+func (b *busy) rank(l *lane) int {
+	if c := cmp.Compare(l.accepted-l.shown, b.Recent); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(int(l.pending), b.Pending); c != 0 {
+		return c
+	}
+	if stuck := l.delivering && l.state == retrying; stuck != (b.State == StateRetrying) {
+		if stuck {
+			return 1
+		}
+		return -1
+	}
+	return cmp.Or(cmp.Compare(l.accepted, b.Accepted), cmp.Compare(l.since, b.since))
 }
 
 // busiest puts those of the shard's lanes into the list of the n busiest that belong
 // there, and counts their messages as shown.
-func (s *shard) busiest(list []Stream, n int) []Stream {
+func (s *shard) busiest(list []busy, n int) []busy {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	looked := 0
@@ -83,15 +115,12 @@ func (s *shard) busiest(list []Stream, n int) []Stream {
 			runtime.Gosched() // or it would have the lock again before who waits for it
 			s.mu.Lock()
 		}
-		recent := l.accepted - l.shown
-		if recent > 0 && (len(list) < n || recent > list[len(list)-1].Recent) {
+		if len(list) < n || list[len(list)-1].rank(l) > 0 {
 			if len(list) == n {
 				list = list[:n-1]
 			}
-			at, _ := slices.BinarySearchFunc(list, recent, func(have Stream, recent uint64) int {
-				return cmp.Compare(recent, have.Recent)
-			})
-			list = slices.Insert(list, at, l.describe())
+			at, _ := slices.BinarySearchFunc(list, l, func(b busy, l *lane) int { return b.rank(l) })
+			list = slices.Insert(list, at, busy{l.describe(), l.since})
 		}
 		l.shown = l.accepted
 	}

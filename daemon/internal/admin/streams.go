@@ -28,7 +28,8 @@ type busiest struct {
 	found []api.LiveStream
 }
 
-// look gives the busiest streams.
+// look gives the busiest streams, and where there is room, those that wait and idle
+// ones.
 func (b *busiest) look(d *Daemon, now time.Time) api.Streams {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -3,7 +3,7 @@ package api
 import "encoding/json"
 
 // Streams is what GET /api/v1/streams answers, and the event "streams" has: the
-// busiest of those that are live, the busiest first.
+// busiest of those that are live, the busiest first; then those that wait, then idle ones.
 type Streams struct {
 	Streams []LiveStream `json:"streams"`
 }
