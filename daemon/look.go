@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/ingestd/ingestd/daemon/internal/admin"
 	"github.com/ingestd/ingestd/daemon/internal/api"
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/internal/seedbug"
@@ -37,6 +38,7 @@ type look struct {
 	lettersErr      error
 
 	transports []api.Transport
+	minuteAgo  map[admin.Refusal]uint64 // what was refused until then
 }
 
 // starting is a look at a daemon that starts.
@@ -76,6 +78,9 @@ func (d *daemon) look(ctx context.Context, p *parts, draining bool) *look {
 	for i, t := range p.transports {
 		l.transports = append(l.transports, transportOf(t, d.cfg.transports[i].name))
 	}
+	if p.admin != nil {
+		l.minuteAgo = p.admin.MinuteAgo().Refused
+	}
 	return l
 }
 
@@ -103,10 +108,12 @@ var _ feedCounts = (*transport.WebSocketClient)(nil)
 // Status is the look as /api/v1/status has it.
 func (l *look) Status() api.Status {
 	ready := l.Readiness()
+	condition, summary := l.summary()
 	flushes, retries := l.engine.Flushes, l.engine.Retries
 	s := api.Status{
 		Started: api.At(l.started), Config: l.source, Version: apiVersion(),
-		Ready: ready.Ready, Reason: ready.Reason, Parts: ready.Parts, Summary: l.redact(l.summary()),
+		Ready: ready.Ready, Reason: ready.Reason, Parts: ready.Parts,
+		Condition: condition, Summary: l.redact(summary),
 		Messages: api.Messages{
 			Received: l.engine.Accepted, Stored: l.engine.Stored, Duplicates: l.engine.Duplicates,
 			DeadLettered: l.engine.Refused, Pending: l.engine.Pending, PendingBytes: l.engine.PendingBytes,

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"github.com/ingestd/ingestd/daemon/internal/admin"
+	"github.com/ingestd/ingestd/daemon/internal/api"
 	"github.com/ingestd/ingestd/transport"
 )
 
@@ -29,13 +30,17 @@ func (p *parts) sample() admin.Sample {
 		spooled := p.spool.Stats()
 		s.Received, s.Spool, s.Syncs = spooled.Accepted, spooled.Pending, spooled.SyncTimes
 	}
-	for _, t := range p.transports {
-		switch t := t.Transport.(type) {
-		case webSocketCounts:
-			s.Connections += int64(t.Stats().Connections)
-		case feedCounts:
-			s.Connections += int64(t.Stats().Connected)
+	transports := make([]api.Transport, len(p.transports))
+	for i, t := range p.transports {
+		a := transportOf(t, "")
+		if a.Connections != nil {
+			s.Connections += int64(*a.Connections)
 		}
+		if a.FeedsConnected != nil {
+			s.Connections += int64(*a.FeedsConnected)
+		}
+		transports[i] = a
 	}
+	s.Refused = refusals(transports, stats.Refused)
 	return s
 }

@@ -16,34 +16,55 @@ import (
 // The sentences that tell people how things are. Those that look at a status want to
 // know what is wrong, since when, and what waits because of it.
 
-// summary says the worst there is.
-func (l *look) summary() string {
+// summary says the worst there is, in a word and in a sentence. The words are those
+// of [api.Status].
+func (l *look) summary() (condition, sentence string) {
 	connected, feeds := l.feeds()
+	sink := l.sinkState()
 	switch {
 	case l.starting:
-		return "Starting: " + l.sinkSentence()
+		return "starting", "Starting: " + l.sinkSentence()
 	case l.draining:
-		return "Shutting down: " + l.sinkSentence()
+		return "draining", "Shutting down: " + l.sinkSentence()
 	case l.spooled && (l.spoolHealth.Failed != nil || l.spoolHealth.Waiting != nil):
-		return l.spoolSentence()
-	case l.sinkState() != "ok":
-		return l.sinkSentence()
+		return "failing", l.spoolSentence()
+	case sink == "opening":
+		return "waiting", l.sinkSentence()
+	case sink != "ok":
+		return sink, l.sinkSentence()
 	case l.spooled && !l.spoolHealth.FullSince.IsZero():
-		return l.spoolSentence()
-	case !l.health.FullSince.IsZero():
-		return fmt.Sprintf("There has been no room since %s: senders wait. %s.", l.clock(l.health.FullSince), l.waiting())
+		return "waiting", l.spoolSentence()
 	case l.health.Numbers != nil:
-		return "No numbers can be given to messages: " + short(l.health.Numbers)
+		return "failing", "No numbers can be given to messages: " + short(l.health.Numbers)
+	case !l.health.FullSince.IsZero():
+		return "waiting", fmt.Sprintf("There has been no room since %s: senders wait. %s.", l.clock(l.health.FullSince), l.waiting())
 	case l.health.DeadLetters != nil:
-		return "Refused messages cannot be kept, and wait: " + short(l.health.DeadLetters)
+		return "failing", "Refused messages cannot be kept, and wait: " + short(l.health.DeadLetters)
+	case l.lettersErr != nil:
+		return "failing", "Dead letters cannot be counted: " + short(l.lettersErr)
+	case l.spooled && l.spoolHealth.Refused != nil:
+		return "failing", l.spoolSentence()
 	case connected < feeds:
-		return fmt.Sprintf("Of %s, %s connected. What comes is stored.", people(int64(feeds), "feed"), isAre(int64(connected)))
-	case l.letters > 0:
-		return fmt.Sprintf("Everything is stored as it comes. %s to be looked at.", wait(l.letters, "dead letter"))
-	case l.engine.Accepted == 0 && l.spool.Accepted == 0:
-		return "Ready. Nothing has come yet."
+		return "failing", fmt.Sprintf("Of %s, %s connected. What comes is stored.", people(int64(feeds), "feed"), isAre(int64(connected)))
 	}
-	return "Everything is stored as it comes."
+	if refusing := l.refusing(); refusing != "" {
+		return "refusing", refusing
+	}
+	return "ok", l.fine()
+}
+
+// fine is what there is to say where nothing is wrong now.
+func (l *look) fine() string {
+	if l.letters > 0 {
+		return fmt.Sprintf("Everything is stored as it comes. %s to be looked at.", wait(l.letters, "dead letter"))
+	}
+	if l.engine.Accepted > 0 || l.spool.Accepted > 0 {
+		return "Everything is stored as it comes."
+	}
+	if why := l.everRefused(); why != "" {
+		return fmt.Sprintf("Ready. What has come so far was refused (%s).", why)
+	}
+	return "Ready. Nothing has come yet."
 }
 
 // sinkSentence says how the sink is.
@@ -189,24 +210,15 @@ func isAre(n int64) string {
 	if n == 1 {
 		return "1 is"
 	}
-	return thousands(n) + " are"
+	return grouped(n) + " are"
 }
 
 // people writes a number of things for people.
-func people(n int64, thing string) string {
+func people[T int | int64 | uint64](n T, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
-	return thousands(n) + " " + thing + "s"
-}
-
-// thousands writes 48201 as 48,201.
-func thousands(n int64) string {
-	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
+	return grouped(n) + " " + thing + "s"
 }
 
 // about writes a duration in its largest unit.

@@ -91,7 +91,7 @@ func TestSentences(t *testing.T) {
 			l.transports = []api.Transport{{Feeds: &feeds, FeedsConnected: &connected}}
 		}},
 	} {
-		if got := at(c.change).summary(); got != c.want {
+		if _, got := at(c.change).summary(); got != c.want {
 			t.Errorf("it says  %s\nnot      %s", got, c.want)
 		}
 	}

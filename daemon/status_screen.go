@@ -61,7 +61,7 @@ func screenOf(st *api.Status, url, trouble string, width int) []textLine {
 		{"pressure", f.Pressure},
 		{"drain", f.Drain},
 	}))
-	s.say("writes", "%s groups; tried again: %s", grouped(st.Writes.Groups), counts([]counted{
+	s.say("writes", "%s; tried again: %s", people(st.Writes.Groups, "group"), counts([]counted{
 		{"transient", st.Writes.Retries.Transient}, {"blocked", st.Writes.Retries.Blocked}, {"split", st.Writes.Retries.Split},
 	}))
 	s.transports(st)
@@ -86,6 +86,8 @@ func (s *statusScreen) head(st *api.Status, trouble string) {
 	case !st.Ready:
 		word, look = "not ready", red
 		text = cmp.Or(text, st.Reason)
+	case st.Condition == "refusing":
+		word, look = "refusing", yellow
 	}
 	for i, line := range wrap(printable(text, maxLine), s.width-labelWidth, 2) {
 		if i == 0 {
@@ -99,12 +101,12 @@ func (s *statusScreen) head(st *api.Status, trouble string) {
 func (s *statusScreen) messages(st *api.Status) {
 	m := st.Messages
 	s.say("received", "%-19s %s a second", grouped(m.Received), amount(st.Rates.Received))
-	s.say("stored", "%-19s %s a second; %s duplicates, %s dead letters", grouped(m.Stored), amount(st.Rates.Stored),
-		grouped(m.Duplicates), grouped(m.DeadLettered))
+	s.say("stored", "%-19s %s a second; %s, %s", grouped(m.Stored), amount(st.Rates.Stored),
+		people(m.Duplicates, "duplicate"), people(m.DeadLettered, "dead letter"))
 	if not := counts(most3(m.Rejected)); not != nothing {
 		s.say("not taken", "%s", not)
 	}
-	waiting := fmt.Sprintf("%s messages, %s of %s", grouped(m.Pending), human(engine.Size(m.PendingBytes)), human(engine.Size(m.MaxPending)))
+	waiting := fmt.Sprintf("%s, %s of %s", people(m.Pending, "message"), human(engine.Size(m.PendingBytes)), human(engine.Size(m.MaxPending)))
 	look := plain
 	if m.MaxPending > 0 && m.PendingBytes >= m.MaxPending/8*7 {
 		look = yellow
@@ -143,11 +145,7 @@ func transportText(t *api.Transport) string {
 	} else if t.Connections != nil {
 		text = append(text, grouped(*t.Connections)+" connected")
 	}
-	noun := " messages"
-	if t.Messages == 1 {
-		noun = " message"
-	}
-	text = append(text, grouped(t.Messages)+noun)
+	text = append(text, people(t.Messages, "message"))
 	if refused := counts(most3(t.Refused)); refused != nothing {
 		text = append(text, "refused: "+refused)
 	}
@@ -170,12 +168,12 @@ func (s *statusScreen) state(label, state, sentence string) {
 }
 
 func (s *statusScreen) spool(st *api.Status) {
-	text := fmt.Sprintf("%s messages, %s of %s", grouped(st.Spool.Messages), human(engine.Size(st.Spool.Bytes)), human(engine.Size(st.Spool.Max)))
+	text := fmt.Sprintf("%s, %s of %s", people(st.Spool.Messages, "message"), human(engine.Size(st.Spool.Bytes)), human(engine.Size(st.Spool.Max)))
 	if !st.Spool.Oldest.IsZero() {
 		text += ", the oldest " + rough(st.Now.Sub(st.Spool.Oldest.Time)) + " old"
 	}
 	if st.Spool.Corrupt > 0 {
-		text += fmt.Sprintf("; %s damaged records", grouped(st.Spool.Corrupt))
+		text += fmt.Sprintf("; %s", people(st.Spool.Corrupt, "damaged record"))
 	}
 	if st.Spool.State != "ok" {
 		text = strings.TrimSuffix(st.Spool.Sentence, ".") + "; " + text

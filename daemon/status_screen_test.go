@@ -58,7 +58,11 @@ func statuses() map[string]*api.Status {
 	blocked.Spool, blocked.NeedsRestart = nil, nil
 	blocked.Messages.PendingBytes = 256 << 20
 	blocked.DeadLetters = api.Letters{Error: "database or disk is full"}
-	return map[string]*api.Status{"fresh": fresh, "busy": busy, "blocked": &blocked}
+	refusing := *fresh
+	refusing.Condition, refusing.Summary = "refusing", "Messages are refused: 1 in the last minute (conflict). What else comes is stored."
+	refusing.Messages.Received, refusing.Messages.DeadLettered, refusing.Messages.Duplicates, refusing.Messages.Pending = 1, 1, 1, 1
+	refusing.Writes.Groups, refusing.DeadLetters.Letters = 1, 1
+	return map[string]*api.Status{"fresh": fresh, "busy": busy, "blocked": &blocked, "refusing": &refusing}
 }
 
 func rendered(lines []textLine, width int, coloured bool) string {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/ingestd/ingestd/internal/child"
 	"github.com/ingestd/ingestd/internal/child/childtest"
 	"github.com/ingestd/ingestd/internal/mariadbtest"
@@ -46,6 +48,38 @@ func TestSinkDown(t *testing.T) {
 	server.Restart(t)
 	b.says("#word", "Flowing")
 	b.says("#summary", "stored as it comes")
+}
+
+// Where all is refused, nothing says that it flows: not what the sink refuses, and not
+// those who may not connect.
+func TestRefusing(t *testing.T) {
+	d, _ := start(t, "--set=transport.websocket.max_connections=2")
+	b := open(t, d.Admin(), width, height, "light")
+	b.says("#word", "Idle")
+	for data := range 2 {
+		m := message("sensor-1", 0, data)
+		m.Seq = 1
+		send(t, d.URL(), "phone-7", m)
+	}
+	b.says("#word", "Refusing")
+	b.says("#summary", "Messages are refused: 1 in the last minute (conflict). What else comes is stored.")
+	b.wait("the colour says it as well", "document.body.dataset.state === 'refusing'")
+	b.wait("and the icon", find("#headline-icon")+`.getAttribute("href") === "#i-refusing"`)
+	b.wait("and the title of the window", "document.title.startsWith('Refusing')")
+
+	refused := 0
+	for range 3 {
+		c, _, err := websocket.Dial(t.Context(), d.URL(), nil)
+		if err != nil {
+			refused++
+			continue
+		}
+		defer func() { _ = c.CloseNow() }()
+	}
+	if refused == 0 {
+		t.Fatal("there is room for a third connection")
+	}
+	b.says("#summary", "turned away in the last minute (max_connections).")
 }
 
 // When the daemon goes away the page keeps what it knows, says that it is old, and

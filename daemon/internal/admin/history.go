@@ -29,7 +29,12 @@ type Sample struct {
 	Pending, Connections, Streams, Spool int64
 
 	StoredAfter, Writes, Syncs engine.Histogram
+
+	Refused map[Refusal]uint64
 }
+
+// Refusal is what was refused, and why.
+type Refusal struct{ What, Why string }
 
 // seriesCount is how many series there are.
 var series = api.Series()
@@ -140,6 +145,16 @@ func (h *history) since(seconds int) (before, now taken, ok bool) {
 		}
 	}
 	return before, now, false
+}
+
+// MinuteAgo gives the sample of a minute ago. Nothing had happened then where the
+// daemon has not run for so long.
+func (s *Server) MinuteAgo() Sample { return s.history.minuteAgo() }
+
+func (h *history) minuteAgo() Sample {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.samples[(h.latest+1)%len(h.samples)].Sample
 }
 
 // rates are messages a second.

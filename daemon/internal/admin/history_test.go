@@ -48,6 +48,9 @@ func TestHistory(t *testing.T) {
 	if r := h.rates(); r.Received != 10 {
 		t.Errorf("rates are %v", r)
 	}
+	if s := h.minuteAgo(); s.Received != 0 {
+		t.Errorf("a minute before the start it was %+v", s)
+	}
 	if l := h.latency(); l.Stored.P50 != 1.5 || l.Sync.P99.Known() {
 		t.Errorf("latencies are %v", l)
 	}
@@ -57,6 +60,9 @@ func TestHistory(t *testing.T) {
 	}
 	if v := h.history().Series[api.Received]; v[0] != 1 || v[points-1] != 1 {
 		t.Errorf("a full history begins with %v and ends with %v", v[0], v[points-1])
+	}
+	if s, want := h.minuteAgo(), uint64(150+2*points-1-latencyOver); s.Received != want {
+		t.Errorf("a minute ago %d were received, not %d", s.Received, want)
 	}
 	h.add(at(100*points), Sample{Received: 5000, StoredAfter: after(5)})
 	if v := h.history().Series[api.Pending]; v[points-2].Known() || !v[points-1].Known() {

@@ -7,10 +7,15 @@ type Status struct {
 	Version Version `json:"version"`
 	Config  string  `json:"config"` // where the configuration came from
 
-	Ready   bool   `json:"ready"`   // messages are taken
-	Reason  string `json:"reason"`  // why not
-	Summary string `json:"summary"` // a sentence: the worst there is, or that all is well
-	Parts   []Part `json:"parts"`
+	Ready  bool   `json:"ready"`  // messages are taken
+	Reason string `json:"reason"` // why not
+
+	// The worst there is, or that all is well: in a word, which is one of starting,
+	// draining, blocked, failing, waiting, refusing, ok; and in a sentence.
+	Condition string `json:"condition"`
+	Summary   string `json:"summary"`
+
+	Parts []Part `json:"parts"`
 
 	Messages Messages     `json:"messages"`
 	Rates    Rates        `json:"rates"`

@@ -3,28 +3,25 @@
 import { $, attribute, copier, h, show, svg, text } from "./dom.js";
 import * as f from "./format.js";
 
-// state is the worst thing that a status tells.
-export function state(status) {
-	const parts = status.parts.map((p) => p.state);
-	const sink = status.sink.state;
-	if (parts.includes("draining") || sink === "draining") return "draining";
-	if (parts.includes("blocked") || sink === "blocked") return "blocked";
-	if (!status.ready || sink === "failing" || parts.includes("failing") || parts.includes("failed")) return "failing";
-	if (parts.includes("full") || sink === "opening" || status.spool?.state === "full") return "waiting";
-	return status.rates.received > 0 || status.messages.pending > 0 ? "flowing" : "idle";
+// state is the condition of a status; that of one where all is well is whether
+// anything flows.
+export function state({ condition, rates, messages }) {
+	if (condition !== "ok") return condition;
+	return rates.received > 0 || messages.pending > 0 ? "flowing" : "idle";
 }
 
 const said = {
-	flowing: "Flowing", idle: "Idle", waiting: "Waiting", failing: "Failing", blocked: "Blocked", draining: "Draining",
-	away: "Away", loading: "Loading",
+	flowing: "Flowing", idle: "Idle", refusing: "Refusing", waiting: "Waiting", failing: "Failing", blocked: "Blocked",
+	starting: "Starting", draining: "Draining", away: "Away", loading: "Loading",
 };
 
 const calm = new Set(["flowing", "idle", "loading"]);
+const icons = { idle: "flowing", starting: "loading" }; // where it is that of another state
 let announced = "loading";
 
 export function headline(name, summary) {
 	document.body.dataset.state = name;
-	attribute($("headline-icon"), "href", "#i-" + (name === "idle" ? "flowing" : name));
+	attribute($("headline-icon"), "href", "#i-" + (icons[name] ?? name));
 	if ($("word").textContent !== said[name]) {
 		text($("word"), said[name]);
 		// A screen reader hears of a change, and not each second.
