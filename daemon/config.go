@@ -24,6 +24,7 @@ type config struct {
 
 	origins  hclx.Origins   // where its values came from
 	warnings []hclx.Warning // of what is not wrong, and hardly meant
+	mistakes error          // of what does not matter to who has read it; nil: there are none
 }
 
 // core is what does not belong to a plugin. What has a tag "live" can change while
@@ -210,7 +211,10 @@ func (c *core) level() hclog.Level { return hclog.LevelFromString(c.Log.Level) }
 
 // secrets lists every secret of the configuration.
 func (c *config) secrets() []string {
-	found := append(hclx.Secrets(&c.core), hclx.Secrets(c.sink.config)...)
+	found := hclx.Secrets(&c.core)
+	if c.sink.config != nil { // as it is where mistakes do not matter
+		found = append(found, hclx.Secrets(c.sink.config)...)
+	}
 	for _, t := range c.transports {
 		found = append(found, hclx.Secrets(t.config)...)
 	}

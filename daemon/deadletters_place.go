@@ -50,8 +50,8 @@ func (s *letters) redacted(l deadletters.Letter) deadletters.Letter {
 }
 
 // withLetters calls f with the dead letters of a daemon that --url names, or else of
-// the configured data directory. Where that has no file, and so no letter, it says
-// so and makes none. withData tells whether lists need the data of letters.
+// the data directory, whatever else is wrong with the configuration. Where that has
+// no file, and so no letter, it says so and makes none. withData tells whether lists need the data of letters.
 func (a *app) withLetters(r *remote, withData bool, f func(ctx context.Context, s *letters) error) (err error) {
 	ctx := context.Background()
 	if r.URL != "" {
@@ -62,12 +62,15 @@ func (a *app) withLetters(r *remote, withData bool, f func(ctx context.Context, 
 		defer client.Close()
 		return f(ctx, &letters{letterStore: &remoteLetters{client, withData}})
 	}
-	cfg, _, err := r.load(a.plugins)
+	cfg, err := r.settings(a.plugins, "data_dir")
 	if err != nil {
 		return err
 	}
 	path := filepath.Join(cfg.DataDir, lettersName)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if cfg.mistakes != nil && (cfg.DataDir == "" || cfg.origins.Of("data_dir") == hclx.Default) {
+			return cfg.mistakes // among them may be why it is not there
+		}
 		fmt.Fprintf(a.stderr, "No dead letters: there is no %s.\n", path)
 		return nil
 	}

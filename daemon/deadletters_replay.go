@@ -70,6 +70,9 @@ func (r *lettersRun) run(ctx context.Context, filter deadletters.Filter) (err er
 		case err == nil:
 			r.here = true
 			defer func() { err = errors.Join(err, release()) }()
+			if r.cfg.mistakes != nil {
+				return r.cfg.mistakes // the sink may not be what it should be
+			}
 		case !errors.Is(err, errInUse):
 			return outside(err)
 		}

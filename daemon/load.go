@@ -44,6 +44,7 @@ type loader struct {
 	*hclx.Source
 	plugins *plugins
 	cfg     *config
+	top     *hclx.Block
 	blocks  map[string]*hclx.Block // of the transports, by their paths
 }
 
@@ -52,6 +53,7 @@ func (l *loader) decode() {
 	blocks := l.TakeBlocks("transport", "sink")
 	top := l.Decode("", l.Body(), hcl.Range{}, &l.cfg.core)
 	top.Report(l.cfg.validate())
+	l.top = top
 
 	sink := l.decodeSink(ofType(blocks, "sink"))
 	l.decodeTransports(ofType(blocks, "transport"))

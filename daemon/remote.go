@@ -47,21 +47,37 @@ func (r *remote) client(a *app) (*api.Client, error) {
 	return c, nil
 }
 
-// admin reads the settings of the admin server. Mistakes elsewhere do not matter: a
-// daemon may run with what the file was before.
+// admin reads the settings of the admin server.
 func (r *remote) admin(p *plugins) (adminConfig, error) {
-	in, err := r.read()
+	cfg, err := r.settings(p, "admin.listen")
 	if err != nil {
 		return adminConfig{}, err
+	}
+	return cfg.Admin, nil
+}
+
+// settings reads the configuration for commands that need little of it, which must be
+// right. Mistakes elsewhere do not matter, and are kept: a daemon may run with what
+// the file was before, and with variables that only its service has.
+func (s *source) settings(p *plugins, needed string) (*config, error) {
+	in, err := s.read()
+	if err != nil {
+		return nil, err
 	}
 	l := &loader{
 		plugins: p, Source: hclx.Parse(in, p.vocabulary()), cfg: &config{core: defaultCore()}, blocks: map[string]*hclx.Block{},
 	}
-	if !l.Parsed() {
-		return adminConfig{}, wrong(l.Mistakes())
+	if l.Parsed() {
+		l.decode()
 	}
-	l.decode()
-	return l.cfg.Admin, nil
+	if m := l.Mistakes(); m != nil {
+		l.cfg.mistakes = wrong(m)
+	}
+	if !l.Parsed() || l.top.Failed(needed) {
+		return nil, l.cfg.mistakes
+	}
+	l.cfg.origins = l.Origins()
+	return l.cfg, nil
 }
 
 // adminURL is where a server that listens there is reached from this machine.

@@ -121,6 +121,10 @@ func TestRemoteByConfiguration(t *testing.T) {
 	reload(0, fine, "Bearer other", "--token", "other")
 	config("router {\n  batch_size = 0\n}\nnonsense = 3\n")
 	reload(0, fine, "Bearer marker-token-0123456789")
+	config("sink \"mysql\" {\n  dsn = env(\"NOBODY_HAS_SET_THIS\")\n}\n")
+	reload(0, fine, "Bearer marker-token-0123456789")
+	write(t, file, "admin {\n  listen = env(\"NOBODY_HAS_SET_THIS\")\n}\n")
+	reload(2, "NOBODY_HAS_SET_THIS", "")
 	config("router {\n")
 	reload(2, "--url says it, since the configuration cannot be read: nothing changes\n", "")
 }

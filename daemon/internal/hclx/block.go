@@ -112,6 +112,13 @@ func (b *Block) Warn(err error) {
 	}
 }
 
+// Failed tells whether there is a value for an option that could not be read, so
+// that it has its default.
+func (b *Block) Failed(option string) bool {
+	_, a := b.find(option)
+	return a != nil && a.failed
+}
+
 // failed tells whether something in the block could not be read. Of a token, say,
 // whose value is such, it is not known whether it has one.
 func (b *Block) failed() bool {
