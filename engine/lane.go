@@ -11,21 +11,24 @@ type lane struct {
 	shard  *shard
 	writer *writer
 
-	head, tail *node  // the queue
-	queued     int    // how many are in it
-	ready      int    // how many of them are ready: the first ones
+	head, tail *node // the queue
+	queued     int   // how many are in it
+	ready      int   // how many of them are ready: the first ones
+
+	// Busiest looks at these of every lane: they are together, since what it costs is
+	// to fetch them.
 	delivering bool   // see above
 	state      state  // of what is delivering
 	pending    uint32 // messages that are not settled
 	accepted   uint64 // messages, since the lane was made
 	shown      uint64 // how many of them Busiest has counted
+	since      int64  // when the open batch got its first message, or the lane got idle
 
 	openCount int   // messages in the open batch
 	openData  int64 // bytes of their data
 	openCost  int64 // what they count against MaxPending
 	cost      int64 // what all unsettled messages of the stream count
 
-	since      int64 // when the open batch got its first message, or the lane got idle
 	list       *laneList
 	prev, next *lane
 	behind     *lane // the next in a laneLine

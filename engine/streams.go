@@ -84,8 +84,7 @@ type busy struct {
 	since int64 // of its lane
 }
 
-// rank tells where b stands to l: it is negative where b comes first. Most are told
-// apart by what they have in one place of memory.
+// rank tells where b stands to l: it is negative where b comes first.
 func (b *busy) rank(l *lane) int {
 	if c := cmp.Compare(l.accepted-l.shown, b.Recent); c != 0 {
 		return c
@@ -115,14 +114,17 @@ func (s *shard) busiest(list []busy, n int) []busy {
 			runtime.Gosched() // or it would have the lock again before who waits for it
 			s.mu.Lock()
 		}
-		if len(list) < n || list[len(list)-1].rank(l) > 0 {
+		recent := l.accepted - l.shown
+		if len(list) < n || recent >= list[n-1].Recent && list[n-1].rank(l) > 0 {
 			if len(list) == n {
 				list = list[:n-1]
 			}
 			at, _ := slices.BinarySearchFunc(list, l, func(b busy, l *lane) int { return b.rank(l) })
 			list = slices.Insert(list, at, busy{l.describe(), l.since})
 		}
-		l.shown = l.accepted
+		if recent > 0 {
+			l.shown = l.accepted
+		}
 	}
 	return list
 }
