@@ -30,7 +30,7 @@ type cli struct {
 	Check         checkCommand       `cmd:"" help:"Validate the configuration and show it as it takes effect."`
 	ExampleConfig exampleCommand     `cmd:"" help:"Print the documented default configuration."`
 	Drill         drillCommand       `cmd:"" help:"Kill a daemon under load, again and again, and judge what is stored."`
-	Send          sendCommand        `cmd:"" help:"Send messages from files, standard input or nowhere, and wait until they are stored."`
+	Send          sendCommand        `cmd:"" help:"Send messages from files, standard input or nowhere, and wait until they are acked: stored, or spooled where the daemon acks that."`
 	DeadLetters   deadLettersCommand `cmd:"" name:"dead-letters" help:"Look at what the sink refused for good; send it again, or discard it."`
 	Status        statusCommand      `cmd:"" help:"Show how a running daemon is."`
 	Tail          tailCommand        `cmd:"" help:"Follow messages as a running daemon accepts them."`

@@ -47,7 +47,8 @@ func (*sendCommand) Help() string {
 	return "The input is JSON, as the daemon takes it: messages one after the other, one a line or not, or in " +
 		"arrays; a number that a message has is kept. Files of undelivered messages are recognised, and brought " +
 		"back to the daemon that wrote them, with the numbers that they have. It waits until everything is acked, " +
-		"over lost connections too; SIGINT and --timeout stop that. Exit status: 0 all is stored, 1 something was refused, " +
+		"over lost connections too: that is when it is stored, or where the daemon has ack = \"spooled\", when it is in the " +
+		"spool; SIGINT and --timeout stop that. Exit status: 0 all is acked, 1 something was refused, " +
 		"not acked or not read, 2 the input is not JSON or the command line is wrong, 3 the daemon cannot be reached."
 }
 
