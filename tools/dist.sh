@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds what is released. tools/dist.sh archives: bin/dist/*.tar.gz for every target,
 # with their sums; the same bytes for the same commit and the same Go. tools/dist.sh
-# packages: the deb and the rpm. VERSION=v1.2.3 overrides what the repository says,
+# packages: the deb and the rpm. tools/dist.sh documents: bin/host/doc, which both
+# have. VERSION=v1.2.3 overrides what the repository says,
 # TARGETS chooses.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,6 +20,33 @@ build() { # target file
 	GOOS=${1%/*} GOARCH=${1#*/} $go build "${flags[@]}" -o "$2" ./cmd/ingestd
 }
 
+# What is read beside the program. Links to what is not there, which is the source,
+# lead to the repository.
+documents() {
+	doc=${DOC:-bin/host/doc}
+	rm -rf "$doc"
+	mkdir -p "$doc/docs" "$doc/deploy" "$doc/examples"
+	cp README.md CHANGELOG.md LICENSE config.hcl "$doc/"
+	cp -r docs/*.md docs/*.svg docs/*.json docs/images "$doc/docs/"
+	cp -r deploy/README.md deploy/prometheus deploy/grafana deploy/compose deploy/kubernetes deploy/systemd "$doc/deploy/"
+	rm "$doc/deploy/prometheus/alerts_test.yaml"
+	for config in examples/*/config.hcl; do
+		mkdir -p "$doc/${config%/*}"
+		cp "$config" "$doc/$config"
+	done
+	local file dir link target
+	(cd "$doc" && find . -name '*.md' -printf '%P\n') | while read -r file; do
+		dir=$(dirname "$file")
+		{ grep -oE '\]\([^)# ]+' "$doc/$file" || true; } | sed 's/^](//' | sort -u | while read -r link; do
+			case $link in *://*) continue ;; esac
+			target=$(realpath -m --relative-to=. "$dir/$link")
+			[ ! -e "$doc/$target" ] || continue
+			sed -i -E "s|\\]\\(${link//./\\.}([)#])|](https://github.com/ingestd/ingestd/blob/main/$target\\1|g" "$doc/$file"
+		done
+	done
+	chmod -R u=rwX,go=rX "$doc"
+}
+
 # Whatever the target, this machine's build knows the version and the completions.
 prepare() {
 	rm -rf "$out"
@@ -29,6 +57,7 @@ prepare() {
 	date=$(sed -nE 's/.*"date":"([^"]*)".*/\1/p' <<<"$json")
 	date=${date:-1980-01-01T00:00:00Z}
 	[ "$version" != "(devel)" ] || version=0.0.0
+	documents
 	bin/host/ingestd completion bash >bin/host/completions/ingestd.bash
 	bin/host/ingestd completion zsh >bin/host/completions/_ingestd
 	bin/host/ingestd completion fish >bin/host/completions/ingestd.fish
@@ -42,7 +71,7 @@ archives() {
 		echo "$name" >&2
 		mkdir -p "$out/$name"
 		build "$target" "$out/$name/ingestd"
-		cp -r LICENSE README.md CHANGELOG.md config.hcl bin/host/completions "$out/$name/"
+		cp -r bin/host/doc/. bin/host/completions "$out/$name/"
 		[ "${target%/*}" != linux ] || cp deploy/systemd/ingestd.service "$out/$name/"
 		chmod -R u=rwX,go=rX "$out/$name"
 		tar -C "$out" --sort=name --mtime="$date" --owner=0 --group=0 --numeric-owner --format=ustar \
@@ -87,6 +116,6 @@ packages() {
 
 mkdir -p bin/dist
 case "${1:-}" in
-archives | packages) "$1" ;;
-*) echo "usage: tools/dist.sh archives|packages" >&2; exit 2 ;;
+archives | packages | documents) "$1" ;;
+*) echo "usage: tools/dist.sh archives|packages|documents" >&2; exit 2 ;;
 esac
