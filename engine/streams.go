@@ -59,7 +59,7 @@ const lanesAtATime = 256
 // retrying; then those that have accepted the most, and those whose Since is newest.
 // So streams that wait are there before idle ones.
 //
-// It looks at every live stream, for about 10 ms in all where they are 100,000, and
+// It looks at every live stream, for about 15 ms in all where they are 100,000, and
 // keeps each lock for some ten microseconds only: it is for a page that somebody looks
 // at, and few streams, not for every scrape. Who calls it at once with others shares
 // the messages with them.
