@@ -104,6 +104,27 @@ func TestGaps(t *testing.T) {
 	b.wait("the last second is known", find("#chart-rate .plot")+`.getAttribute("aria-valuetext").includes("in 0")`)
 }
 
+// A second that has no neighbours is a dot: a line of one point shows nothing.
+func TestSinglePoint(t *testing.T) {
+	d, _ := start(t)
+	b := open(t, d.Admin(), width, height, "light")
+	b.says("#word", "Idle")
+	painted := func(chart string) string {
+		return `(() => {
+			const canvas = document.querySelector("#chart-` + chart + ` canvas");
+			const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+			const legend = document.querySelector("#chart-` + chart + ` .legend i");
+			const [r, g, b] = getComputedStyle(legend).backgroundColor.match(/\d+/g).map(Number);
+			for (let i = 0; i < data.length; i += 4) if (data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255) return true;
+			return false;
+		})()`
+	}
+	b.wait("the latency chart is empty", "!"+painted("latency"))
+	send(t, d.URL(), "", message("one", 0, 1))
+	b.wait("it has a dot", painted("latency"))
+	b.wait("so has the figure", find("#figure-stored_p99 .spark .line")+`.getAttribute("d").includes("h.01")`)
+}
+
 // A hidden page asks for nothing, and comes back; a page never has two streams of
 // events, whatever its user does.
 func TestOneStreamOfEvents(t *testing.T) {

@@ -74,6 +74,32 @@ func TestDeadLetters(t *testing.T) {
 	b.says("#figure-dead_lettered .value", "0")
 }
 
+// Who looks at a conflict sees what is stored, and is not told to send it again.
+func TestConflict(t *testing.T) {
+	d, _ := start(t)
+	for data := range 2 {
+		m := message("sensor-1", 0, object{"celsius": 20 + data})
+		m.Seq = 42
+		send(t, d.URL(), "phone-7", m)
+	}
+	b := open(t, d.Admin(), width, height, "light")
+	b.wait("it is listed", find("#letters tbody")+".children.length === 1")
+	b.wait("with both numbers", `[...document.querySelectorAll("#letters tbody .num")].map((e) => e.innerText).join() === "1,42"`)
+	b.wait("and their names", `[...document.querySelectorAll("#letters thead .num")].map((e) => e.innerText.toLowerCase()).join() === "#,seq"`)
+	b.wait("it is not offered to replay it", `[...document.querySelectorAll("#letters .acts button")].map((e) => e.innerText).join() === "Look,Discard"`)
+	b.click("#letters button.plain")
+	b.says("#letter-title", "Dead letter 1")
+	b.says("#letter-body", `"celsius": 21`)
+	b.says("#letter-body", "it will conflict again")
+	b.says("#letter-stored pre", `{"celsius":20}`)
+	b.says("#letter-actions", "Replay anyway")
+	b.wait("it is no advice", `!document.querySelector("#letter-actions .primary")`)
+	b.click("#letter-actions button:last-child")
+	b.says("#confirm-text", "1 conflict will conflict again")
+	b.click("#confirm-no")
+	b.gone("#confirm")
+}
+
 // A replay is followed to its end: what waits while the sink is away, what was
 // stored then, and what the sink has refused again.
 func TestReplayOutcome(t *testing.T) {

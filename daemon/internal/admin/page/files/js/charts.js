@@ -40,6 +40,13 @@ const plans = [
 	},
 ];
 
+// alone gives the points without neighbours, which no line can show.
+function alone(plot, series) {
+	const values = plot.data[series];
+	const has = (i) => (values[i] ?? null) !== null;
+	return [...values.keys()].filter((i) => has(i) && !has(i - 1) && !has(i + 1));
+}
+
 class Chart {
 	#plan;
 	#plot;
@@ -115,7 +122,7 @@ class Chart {
 					width: s.width ?? (plan.stacked ? 1 : 1.5),
 					dash: s.dash,
 					spanGaps: false,
-					points: { show: false },
+					points: { show: false, filter: alone, size: 4, width: 0, fill: () => style(s.color) },
 					fill: s.fill ? () => style(s.color) + (plan.stacked ? "b0" : "22") : undefined,
 				})),
 			],

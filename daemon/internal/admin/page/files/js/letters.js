@@ -59,21 +59,22 @@ function draw(more) {
 function row(letter) {
 	const number = String(letter.number);
 	if (letter.unreadable) {
-		return h("tr", { "data-number": number }, h("td", { class: "tick" }, box(number)), h("td", { colspan: "5", class: "bad", text: "Letter " + number + " cannot be read: " + f.printable(letter.unreadable) }), h("td", { class: "acts" }, act("Discard", () => discard([number], "letter " + number))));
+		return h("tr", { "data-number": number }, h("td", { class: "tick" }, box(number)), h("td", { colspan: "6", class: "bad", text: "Letter " + number + " cannot be read: " + f.printable(letter.unreadable) }), h("td", { class: "acts" }, act("Discard", () => discard([number], "letter " + number))));
 	}
 	const reason = letter.error_code ? h("b", { text: f.printable(letter.error_code) + " " }) : null;
 	return h("tr", { "data-number": number, class: letter.replay ? "marked" : null },
 		h("td", { class: "tick" }, box(number)),
+		h("td", { class: "num", text: number }),
 		h("td", { class: "nowrap", text: f.when(letter.refused_at) }),
-		h("td", { class: "name" }, h("button", { type: "button", class: "plain", "aria-label": "Look at letter " + number + " of " + f.printable(letter.id), onclick: () => look(letter) }, idText(letter.id))),
+		h("td", { class: "name" }, h("button", { class: "plain", "aria-label": "Look at letter " + number + " of " + f.printable(letter.id), onclick: () => look(letter) }, idText(letter.id))),
 		h("td", { class: "num wide", text: f.seq(letter.seq), title: String(letter.seq) }),
 		h("td", { class: "wide" }, h("span", { class: "id", text: f.printable(letter.client || f.none), title: f.printable(letter.client) })),
 		h("td", { class: "reason", title: f.printable(letter.reason) }, reason, h("span", { text: f.printable(letter.reason) }), letter.replay ? h("span", { class: "chip", text: "waits to be replayed" }) : null),
-		h("td", { class: "acts" }, act("Look", () => look(letter)), act("Replay", () => replay([number], "letter " + number)), act("Discard", () => discard([number], "letter " + number))));
+		h("td", { class: "acts" }, act("Look", () => look(letter)), conflicts(letter) ? null : act("Replay", () => replay([number], "letter " + number)), act("Discard", () => discard([number], "letter " + number))));
 }
 
 function act(name, then) {
-	return h("button", { type: "button", class: "small" + (name === "Look" ? "" : " write"), disabled: name !== "Look" && readOnly, text: name, onclick: then });
+	return h("button", { class: "small" + (name === "Look" ? "" : " write"), disabled: name !== "Look" && readOnly, text: name, onclick: then });
 }
 
 function box(number) {
@@ -128,12 +129,18 @@ async function outcome() {
 	if (o.waiting === 0) request = "";
 }
 
+// conflicts tells whether other content is stored under a letter's number: so it
+// would be refused again.
+const conflicts = (letter) => letter.error_code === "conflict";
+
 const everything = () => (filter ? { id: filter } : { all: true });
 
 function replay(numbers, name) {
+	const again = shown.filter((l) => conflicts(l) && (!numbers || numbers.includes(String(l.number)))).length;
 	confirm({
 		title: "Replay " + name + "?",
-		message: "What is replayed goes to the sink again, with the number that it had. What is refused again becomes a dead letter again.",
+		message: "What is replayed goes to the sink again, with the number that it had. What is refused again becomes a dead letter again." +
+			(again ? " " + f.plural(again, "conflict") + " will conflict again, as long as other content is stored under the same number." : ""),
 		yes: "Replay",
 		act: () => run("replay", numbers ? { numbers } : everything()),
 	});
@@ -172,14 +179,35 @@ async function look(letter) {
 		h("div", { class: "title" }, h("h3", null, h("span", { class: "id whole", text: f.printable(l.id) })), copier("the id", () => l.id)),
 		h("dl", { class: "facts two" },
 			fact("refused", f.when(l.refused_at)), fact("by", l.sink), fact("attempts", f.number(l.attempts)),
-			fact("number (seq)", l.seq), fact("op", l.op), fact("code", JSON.stringify(l.code)), fact("client", l.client), fact("sender", l.sender),
+			fact("seq", l.seq), fact("op", l.op), fact("code", JSON.stringify(l.code)), fact("client", l.client), fact("sender", l.sender),
 			fact("from", l.remote), fact("happened", f.when(l.sent_at)), fact("received", f.when(l.received_at)), fact("replay", l.replay ? "waits to be sent again" : "")),
 		h("div", { class: "title" }, h("h4", { text: "data_base64" in l ? "Data, which is no JSON, in base64" : "Data" }), copier("the data", () => data)),
 		h("pre", { tabindex: "0", role: "region", "aria-label": "Data", text: f.payload(data) }),
 	);
+	if (conflicts(l)) standing(l);
 	fill($("letter-actions"),
-		h("button", { type: "button", class: "danger write", text: "Discard …", disabled: readOnly, onclick: () => discard([number], "letter " + number) }),
-		h("button", { type: "button", class: "primary write", text: "Replay …", disabled: readOnly, onclick: () => replay([number], "letter " + number) }),
+		h("button", { class: "danger write", text: "Discard …", disabled: readOnly, onclick: () => discard([number], "letter " + number) }),
+		h("button", { class: (conflicts(l) ? "" : "primary ") + "write", text: conflicts(l) ? "Replay anyway …" : "Replay …", disabled: readOnly, onclick: () => replay([number], "letter " + number) }),
+	);
+}
+
+// standing shows what is stored under the number of a conflict, where the last
+// messages of its stream have it.
+async function standing(l) {
+	const part = h("div", { id: "letter-stored" });
+	$("letter-body").append(h("p", { class: "note", text: "Sending it again does not help: it will conflict again, as long as the other content is stored." }), part);
+	let why = "";
+	let found;
+	try {
+		const { messages, unreadable } = await api.get("stream?messages=100&id=" + encodeURIComponent(l.id));
+		found = messages.find((m) => m.seq === String(l.seq) && m.client === l.client);
+		why = unreadable || "It is not among the last 100 messages of the stream.";
+	} catch (err) {
+		why = err.message;
+	}
+	fill(part,
+		h("div", { class: "title" }, h("h4", { text: "Stored under this number" }), found ? copier("what is stored", () => found.data) : null),
+		found ? h("pre", { tabindex: "0", role: "region", "aria-label": "What is stored", text: f.payload(found.data) }) : h("p", { class: "empty", text: f.printable(why) }),
 	);
 }
 

@@ -95,13 +95,15 @@ function drawSpark({ line, area }, values) {
 	for (let i = 0; i <= values.length; i++) {
 		const v = values[i] ?? null;
 		if (v === null) {
+			if (begun >= 0 && begun === i - 1) path += "h.01"; // a dot, which a line of one point is not
 			if (begun >= 0) filled += `L${i - 1} 32L${begun} 32Z`;
 			begun = -1;
 			continue;
 		}
 		const y = (30 - (v / max) * 27).toFixed(1);
-		path += (begun < 0 ? "M" : "L") + i + " " + y;
-		filled += (begun < 0 ? "M" : "L") + i + " " + y;
+		const step = (begun < 0 ? "M" : "L") + i + " " + y;
+		path += step;
+		filled += step;
 		if (begun < 0) begun = i;
 	}
 	line.setAttribute("d", path);
@@ -129,9 +131,8 @@ function pair(element, { p50, p99 }) {
 	if (element.dataset.is === want) return;
 	element.dataset.is = want;
 	const unit = (u) => h("span", { class: "per", text: u });
-	if (!unitA && !unitB) element.replaceChildren(a);
-	else if (unitA === unitB) element.replaceChildren(a, h("span", { class: "slash", text: "/" }), b, unit(unitB));
-	else element.replaceChildren(a, unit(unitA), h("span", { class: "slash", text: "/" }), b, unit(unitB));
+	if (!unitB) element.replaceChildren(a);
+	else element.replaceChildren(a, unitA === unitB ? "" : unit(unitA), h("span", { class: "slash", text: "/" }), b, unit(unitB));
 }
 
 export function update(status) {
@@ -173,7 +174,6 @@ s.onopen = () => s.send('{"id":"sensor-1","seq":1,"data":20.5} {"op":"flush"}')`
 	for (const [id, code] of [["start-shell", shell], ["start-js", js]]) {
 		text($(id), code);
 		$(id).after(copier("this", () => code));
+		show($(id).closest(".ways > div"), Boolean(websocket));
 	}
-	show($("start-js").closest(".ways > div"), Boolean(websocket));
-	show($("start-shell").closest(".ways > div"), Boolean(websocket));
 }

@@ -64,13 +64,13 @@ function transport(t, part) {
 
 function router(status, part) {
 	const { messages, streams, writes } = status;
-	const retries = writes.retries ?? {};
+	const { retries } = writes;
 	const facts = [
 		["live streams", f.number(streams.live)],
 		["waiting", f.plural(messages.pending, "message")],
 		["memory", f.bytes(messages.pending_bytes) + " of " + f.bytes(messages.max_pending)],
 		["groups written", f.number(writes.groups)],
-		...[["tried again", retries.transient], ["blocked", retries.blocked], ["split", retries.split]].filter(([, n]) => n > 0).map(([name, n]) => [name, f.number(n)]),
+		...counts({ "tried again": retries.transient, blocked: retries.blocked, split: retries.split }, ""),
 	];
 	const share = messages.max_pending ? messages.pending_bytes / messages.max_pending : 0;
 	const sentence = {
