@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -34,7 +35,11 @@ func replayHere(t *testing.T, timeout string, write func(ctx context.Context, ba
 		"--set=shutdown_timeout=10ms", "--set=delivery.retry_min=1ms", "--set=delivery.retry_max=1ms",
 	}, &out, &out, WithSink("test", func() secretSettings { return secretSettings{} },
 		func(context.Context, secretSettings, hclog.Logger) (*testSink, error) { return s, nil }))
-	<-s.closed
+	select {
+	case <-s.closed:
+	case <-time.After(patience):
+		t.Fatalf("the sink is not closed; exit status %d:\n%s", status, &out)
+	}
 	return status, out.String()
 }
 

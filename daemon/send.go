@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/ingestd/ingestd/client"
+	"github.com/ingestd/ingestd/transport"
 )
 
 // sendCommand sends messages from files, standard input or nowhere.
@@ -169,23 +168,9 @@ func (c *sendCommand) overTLS() (*http.Client, error) {
 	if c.CA == "" && c.Cert == "" {
 		return nil, nil
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CA != "" {
-		roots, err := os.ReadFile(c.CA)
-		if err != nil {
-			return nil, err
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(roots) {
-			return nil, fmt.Errorf("%s: there is no certificate in it", c.CA)
-		}
-	}
-	if c.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-		if err != nil {
-			return nil, fmt.Errorf("%s and %s: %w", c.Cert, c.Key, err)
-		}
-		config.Certificates = []tls.Certificate{pair}
+	config, err := (&transport.ClientTLSConfig{CA: c.CA, Cert: c.Cert, Key: c.Key}).Load()
+	if err != nil {
+		return nil, err
 	}
 	return &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config}}, nil
 }

@@ -89,7 +89,7 @@ func (w *writer) takeFlush() *lane {
 // gather takes a group from the queues, and from the lanes what is ready: only now,
 // so that all is joined that got ready while they waited.
 func (w *writer) gather() {
-	w.extra = false
+	w.extra, w.due = false, time.Time{}
 	o := w.engine.opts.Load()
 	count, bytes := o.GroupSize, int64(o.GroupBytes)
 	if w.broken() {
@@ -97,9 +97,12 @@ func (w *writer) gather() {
 		return
 	}
 	retried, suspects := w.failed()
-	if suspects && !time.Now().Before(w.suspectAt) {
-		w.rejoin(&w.suspects, 1, 0)
-		return
+	if suspects {
+		if !time.Now().Before(w.suspectAt) {
+			w.rejoin(&w.suspects, 1, 0)
+			return
+		}
+		w.due = w.suspectAt
 	}
 	if w.turned = !w.turned; retried && (w.turned || !w.refill()) {
 		w.rejoin(&w.retried, count, bytes)

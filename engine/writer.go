@@ -65,6 +65,7 @@ type writer struct {
 	next      time.Time // no group before, while the sink is taken for broken
 	extra     bool      // the group is a suspect that others do not wait for
 	suspectAt time.Time // no suspect before
+	due       time.Time // when a suspect is to be tried that gather has left; zero: it has left none
 	turned    bool      // whose turn it is: fresh ones or retried ones
 }
 
@@ -103,18 +104,19 @@ func (w *writer) run(stop <-chan struct{}) {
 			continue
 		}
 		w.touching.Unlock()
-		if !w.rest(w.suspectAt, w.wake, stop) {
+		if !w.rest(w.due, w.wake, stop) {
 			return
 		}
 	}
 }
 
-// rest waits until t, if that is to come, or for something on wake. It returns
-// false on stop.
+// rest waits until t, or for something on wake; where t is zero, for that alone. It
+// returns false on stop. A t that has come by now is no other case: whoever looked
+// at the clock before may have left something for it.
 func (w *writer) rest(t time.Time, wake, stop <-chan struct{}) bool {
 	var due <-chan time.Time
-	if d := time.Until(t); d > 0 || wake == nil {
-		timer := time.NewTimer(d)
+	if !t.IsZero() || wake == nil {
+		timer := time.NewTimer(time.Until(t))
 		defer timer.Stop()
 		due = timer.C
 	}

@@ -83,7 +83,7 @@ func (c WebSocketClientConfig) CheckFiles() (faults, doubts error) {
 		}
 	}
 	if faults == nil {
-		if _, err := c.TLS.load(); err != nil {
+		if _, err := c.TLS.Load(); err != nil {
 			faults = &engine.OptionError{Option: "tls", Problem: fmt.Sprintf("cannot be used: %v", err)}
 		}
 	}

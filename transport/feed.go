@@ -118,7 +118,7 @@ func (f *feed) dial(ctx context.Context) (*feedConn, error) {
 	config := &f.ws.config
 	ctx, cancel := context.WithTimeout(ctx, config.ConnectTimeout)
 	defer cancel()
-	tlsConfig, err := config.TLS.load()
+	tlsConfig, err := config.TLS.Load()
 	if err != nil {
 		return nil, err
 	}

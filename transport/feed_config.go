@@ -202,8 +202,8 @@ func isHandshakeHeader(name string) bool {
 		name == "Transfer-Encoding" || strings.HasPrefix(name, "Sec-Websocket-")
 }
 
-// load reads the files.
-func (c *ClientTLSConfig) load() (*tls.Config, error) {
+// Load reads the files. Of nil it is the configuration without any.
+func (c *ClientTLSConfig) Load() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c == nil {
 		return config, nil

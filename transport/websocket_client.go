@@ -46,7 +46,7 @@ func DialWebSocket(c WebSocketClientConfig) (*WebSocketClient, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if _, err := c.TLS.load(); err != nil {
+	if _, err := c.TLS.Load(); err != nil {
 		return nil, err
 	}
 	w := &WebSocketClient{config: c, log: c.Logger, stable: stableAfter}
