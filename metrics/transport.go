@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"maps"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ingestd/ingestd/transport"
@@ -106,9 +108,11 @@ func WebSocketClient(name string, w WebSocketClientStats) prometheus.Collector {
 	}, []*metric{feeds, feedsConnected, feedConnects, feedFailures, feedLost, frames, taken, failures})
 }
 
-// withOther are the reasons, and how many have none of them.
+// withOther are the reasons, and how many have none of them. What it is given may be
+// somebody's own.
 func withOther(reasons map[string]uint64, all uint64) map[string]uint64 {
 	known := uint64(0)
+	reasons = maps.Clone(reasons)
 	for _, n := range reasons {
 		known += n
 	}

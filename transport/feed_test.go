@@ -273,6 +273,7 @@ func TestFeedOfTickers(t *testing.T) {
 	if m := ms[3]; string(m.Data) != want[5] || m.Op != "trade" || m.Code != 12345 || m.Time.UnixMilli() != 1715031201672 {
 		t.Errorf("routed is %+v: %s", m, m.Data)
 	}
+	f.eventually("what was routed is counted", func() bool { return f.Stats().Messages == 4 })
 	// Those without an id are a confirmation and a heartbeat.
 	if s := f.Stats(); s.Errors[codeBadMessage] != 2 || s.Frames != 6 || s.Messages != 4 || s.Connected != 1 || s.Connects != 1 || s.Feeds != 1 {
 		t.Errorf("%+v", s)
