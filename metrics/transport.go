@@ -1,8 +1,6 @@
 package metrics
 
 import (
-	"maps"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ingestd/ingestd/transport"
@@ -111,13 +109,13 @@ func WebSocketClient(name string, w WebSocketClientStats) prometheus.Collector {
 // withOther are the reasons, and how many have none of them. What it is given may be
 // somebody's own.
 func withOther(reasons map[string]uint64, all uint64) map[string]uint64 {
-	known := uint64(0)
-	reasons = maps.Clone(reasons)
-	for _, n := range reasons {
+	by, known := make(map[string]uint64, len(reasons)+1), uint64(0)
+	for reason, n := range reasons {
+		by[reason] = n
 		known += n
 	}
-	reasons["other"] = max(all, known) - known
-	return reasons
+	by["other"] = max(all, known) - known
+	return by
 }
 
 // Rejected shows what all transports together did not accept. Those that do not tell
