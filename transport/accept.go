@@ -129,12 +129,12 @@ func (w *WebSocket) add(c *conn) {
 	c.room.L = &c.mu
 	c.sender = &sender{}
 	c.sender.conn.Store(c)
-	w.stats.accepted.Add(1)
 	c.logOpened()
 	w.mu.Lock()
 	w.conns[c] = struct{}{}
 	draining := w.draining
 	w.mu.Unlock()
+	w.stats.accepted.Add(1)
 	w.group.Go(c.run)
 	if draining {
 		c.drain()
