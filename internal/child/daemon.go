@@ -20,6 +20,7 @@ import (
 type Command struct {
 	Path string   // the program
 	Args []string // without its name; the log must be text
+	Env  []string // KEY=value, besides this process's own
 	Dir  string   // where it runs; empty: here
 	Log  io.Writer
 }
@@ -45,7 +46,7 @@ const tailLines = 60
 // [Daemon.Kill].
 func Start(c Command) (*Daemon, error) {
 	d := &Daemon{cmd: exec.Command(c.Path, c.Args...), ready: make(chan struct{}), ended: make(chan struct{})}
-	d.cmd.Dir = c.Dir
+	d.cmd.Dir, d.cmd.Env = c.Dir, append(os.Environ(), c.Env...)
 	d.cmd.SysProcAttr = attributes()
 	stderr, w, err := os.Pipe()
 	if err != nil {

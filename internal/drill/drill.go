@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"strconv"
 	"time"
 
 	"github.com/ingestd/ingestd/internal/child"
+	"github.com/ingestd/ingestd/internal/listen"
 )
 
 // Config says what a drill does.
@@ -51,12 +50,12 @@ const DrainTimeout = 10 * time.Minute
 // Drill runs a drill until it is done or ctx ends, which only ends it early. The
 // error is one of setting it up; everything else is in the report.
 func Drill(ctx context.Context, cfg Config) (*Report, error) {
-	listen, err := freeAddress()
+	addresses, err := listen.Spare(1)
 	if err != nil {
 		return nil, err
 	}
 	d := &drill{
-		cfg: cfg, listen: listen, rng: rand.New(rand.NewPCG(cfg.Seed, 0)),
+		cfg: cfg, listen: addresses[0], rng: rand.New(rand.NewPCG(cfg.Seed, 0)),
 		report: &Report{Run: cfg.Run, Seed: cfg.Seed, Problems: []string{}, Void: []string{}},
 		gaps:   make(map[Key]int64),
 	}
@@ -91,20 +90,6 @@ type drill struct {
 
 	gaps  map[Key]int64 // up to which number each key was seen without a gap
 	holes int64         // the gaps that were found
-}
-
-// freeAddress is one where nobody listens. It is not among the ports that the
-// system gives to connections, so that it stays free while the daemon is down.
-func freeAddress() (string, error) {
-	var err error
-	for range 100 {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(12_000)))
-		var l net.Listener
-		if l, err = net.Listen("tcp", address); err == nil {
-			return address, l.Close()
-		}
-	}
-	return "", fmt.Errorf("find a free port: %w", err)
 }
 
 // start starts the daemon and waits until it is ready.

@@ -26,3 +26,29 @@ func TestOn(t *testing.T) {
 		t.Error("an address without a port is bound")
 	}
 }
+
+// What is spare can be bound, again and again, and is none of the system's own
+// choice.
+func TestSpare(t *testing.T) {
+	addresses, err := listen.Spare(20)
+	if err != nil || len(addresses) != 20 {
+		t.Fatal(addresses, err)
+	}
+	seen := make(map[string]bool)
+	for _, address := range addresses {
+		for range 2 {
+			l, err := net.Listen("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if port := l.Addr().(*net.TCPAddr).Port; port < 20_000 || port >= 32_000 {
+				t.Errorf("%s could be a connection's", address)
+			}
+			_ = l.Close()
+		}
+		seen[address] = true
+	}
+	if len(seen) != 20 {
+		t.Errorf("one is twice in %v", addresses)
+	}
+}
