@@ -30,8 +30,8 @@ import "context"
 //     such table, access denied. Nothing is refused; the engine tries again.
 //   - Any other error is transient: the engine tries again, with backoff.
 //
-// Write returns soon after ctx ends, changes no batch, and keeps none of its
-// memory.
+// Write returns soon after ctx ends, which it does when a [Lease] of its messages is
+// lost, too. It changes no batch, and keeps none of its memory.
 type Sink interface {
 	Write(ctx context.Context, batches []Batch) ([]Result, error)
 	Close() error
@@ -64,7 +64,8 @@ type Producer interface {
 	// were refused for good (and [Options.DeadLetters] has them, where it is set);
 	// [ErrUndelivered] at the end of a drain: given up,
 	// kept in a file where [Options.DataDir] is set, and the sender is not
-	// answered. r.Rows belongs to a Done or Disconnect, r.LastSeq to a Resume;
+	// answered; [ErrFenced] if their [Lease] was lost first: whoever has it next
+	// stores them. What has a lease is in no file, either way. r.Rows belongs to a Done or Disconnect, r.LastSeq to a Resume;
 	// elsewhere they say nothing.
 	//
 	// ms and what they point to are valid during the call. It must not block and

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -56,6 +57,9 @@ func (w *writer) settleFlushes() {
 		l.shard.mu.Lock()
 		d.fetch(1, 0)
 		l.shard.mu.Unlock()
+		if d.leased && !d.msgs[0].Lease.Held() {
+			d.nodes[0].fenced = true
+		}
 		d.upto = 1
 		w.engine.settle(d, time.Time{}) // there is no message in it
 		w.engine.next(d)
@@ -134,7 +138,7 @@ func (e *Engine) settle(d *delivery, now time.Time) (room int64) {
 	if d.upto == 0 {
 		return 0
 	}
-	var reports, refused int64
+	var reports, refused, fenced int64
 	var storedAfter tally.Tally
 	at := now.UnixNano()
 	for i := range d.msgs[:d.upto] {
@@ -143,6 +147,10 @@ func (e *Engine) settle(d *delivery, now time.Time) (room int64) {
 		}
 		reports++
 		room += cost(&d.msgs[i])
+		if d.fenced(i) {
+			fenced++
+			continue
+		}
 		if len(d.refusals) > 0 && d.refused(i) != nil {
 			refused++
 			continue
@@ -156,7 +164,8 @@ func (e *Engine) settle(d *delivery, now time.Time) (room int64) {
 	stats := &l.shard.stats
 	stats.Refused += uint64(refused)
 	stats.Duplicates += uint64(d.duplicates)
-	stats.Stored += uint64(reports - refused - int64(d.duplicates))
+	stats.Fenced += uint64(fenced)
+	stats.Stored += uint64(reports - refused - fenced - int64(d.duplicates))
 	l.shard.storedAfter.Merge(&storedAfter)
 	l.pending -= uint32(reports)
 	l.cost -= room
@@ -169,7 +178,7 @@ func (e *Engine) settle(d *delivery, now time.Time) (room int64) {
 	l.shard.mu.Unlock()
 
 	d.runs(func(p Producer, ms []Message, r Result, err error) {
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrFenced) {
 			e.refusedLines.add(e, &ms[0], err)
 		}
 		if p != nil {

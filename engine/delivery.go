@@ -16,12 +16,13 @@ type delivery struct {
 	nodes []*node
 	msgs  []Message // those of nodes, next to each other
 
+	leased     bool // some message has a lease
 	attempts   int  // failures since something of it was stored
 	tried      int  // how often what is settled now was tried
 	suspect    bool // it failed alone
 	told       bool // and that was logged
 	failure    error
-	upto       int // the first upto messages are stored or refused
+	upto       int // the first upto messages are stored, refused or fenced
 	duplicates int // of these
 	refusals   []refusal
 	answers    []answer
@@ -59,6 +60,7 @@ func (d *delivery) fetch(count int, bytes int64) {
 		n := l.pop()
 		d.nodes = append(d.nodes, n)
 		d.msgs = append(d.msgs, n.Message)
+		d.leased = d.leased || n.Lease != nil
 		bytes -= int64(len(n.Data))
 	}
 }
@@ -81,6 +83,12 @@ func (d *delivery) refused(i int) error {
 	return nil
 }
 
+// fenced tells whether the lease of msgs[i] was lost before it was written.
+func (d *delivery) fenced(i int) bool { return d.leased && d.nodes[i].fenced }
+
+// out tells whether msgs[i] is not to be written any more.
+func (d *delivery) out(i int) bool { return d.fenced(i) || d.refused(i) != nil }
+
 // answerTo gives the sink's result for the control message msgs[i].
 func (d *delivery) answerTo(i int) Result {
 	for _, a := range d.answers {
@@ -92,8 +100,8 @@ func (d *delivery) answerTo(i int) Result {
 }
 
 // runs calls f for each run of settled messages that a producer hears of at once:
-// consecutive ones of one producer, all stored or a single refused one; a control
-// message stands alone, for it has a result of its own.
+// consecutive ones of one producer, all stored, all fenced, or a single refused one; a
+// control message that is stored stands alone, for it has a result of its own.
 func (d *delivery) runs(f func(p Producer, ms []Message, r Result, err error)) {
 	slices.SortFunc(d.refusals, func(a, b refusal) int { return cmp.Compare(a.index, b.index) })
 	refusals := d.refusals
@@ -105,13 +113,21 @@ func (d *delivery) runs(f func(p Producer, ms []Message, r Result, err error)) {
 			i = j
 			continue
 		}
+		if d.fenced(i) {
+			for j < d.upto && d.nodes[j].producer == p && d.fenced(j) {
+				j++
+			}
+			f(p, d.msgs[i:j], Result{Rows: -1, LastSeq: -1}, ErrFenced)
+			i = j
+			continue
+		}
 		if d.msgs[i].Kind != Report {
 			f(p, d.msgs[i:j], d.answerTo(i), nil)
 			i = j
 			continue
 		}
 		for j < d.upto && d.nodes[j].producer == p && d.msgs[j].Kind == Report &&
-			(len(refusals) == 0 || refusals[0].index != j) {
+			!d.fenced(j) && (len(refusals) == 0 || refusals[0].index != j) {
 			j++
 		}
 		f(p, d.msgs[i:j], Result{}, nil)

@@ -42,6 +42,7 @@
 //  8. A stream that cannot be stored holds back no other.
 //  9. What is written again after a failure has the same key, ID, Seq and Client,
 //     and comes in the same order, so a sink can tell what it has already.
+//  10. What has a [Lease] is given to the sink only while that is held.
 //
 // What is accepted and not yet settled is in memory: a crash of the process loses
 // it, and its producers have not been told that it is stored.

@@ -204,13 +204,22 @@ func (e *Engine) forgetLanes() {
 	}
 }
 
-// write calls the sink.
-func (e *Engine) write(batches []Batch, f *figures) ([]Result, error) {
+// write calls the sink, with a context that ends when one of the leases is lost.
+func (e *Engine) write(batches []Batch, leases []*Lease, f *figures) ([]Result, error) {
 	if err := e.writing.Err(); err != nil {
 		return nil, ErrUndelivered
 	}
+	ctx := e.writing
+	if len(leases) > 0 {
+		var end context.CancelFunc
+		ctx, end = context.WithCancel(ctx)
+		defer end()
+		for _, l := range leases {
+			defer context.AfterFunc(l.lost, end)()
+		}
+	}
 	began := time.Now()
-	results, err := e.sink.Write(e.writing, batches)
+	results, err := e.sink.Write(ctx, batches)
 	f.written(batches, time.Since(began))
 	if err == nil && results != nil && len(results) != len(batches) {
 		e.log.Error("sink gave a wrong number of results", "results", len(results), "batches", len(batches))
@@ -281,7 +290,7 @@ func (e *Engine) Stats() Stats {
 	}
 	sum.StoredAfter, sum.BatchMessages = histogram(ages, &storedAfter), histogram(sizes, &batches)
 	sum.GroupMessages, sum.Writes = histogram(sizes, &groups), histogram(writes, &took)
-	sum.Pending = int64(sum.Accepted - sum.Stored - sum.Duplicates - sum.Refused - sum.Undelivered)
+	sum.Pending = int64(sum.Accepted - sum.Stored - sum.Duplicates - sum.Refused - sum.Undelivered - sum.Fenced)
 	sum.PendingBytes = e.room.used.Load()
 	sum.Streams = int(e.streams.Load())
 	o := e.opts.Load()

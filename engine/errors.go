@@ -21,6 +21,10 @@ var (
 	// before a drain had to end.
 	ErrUndelivered = errors.New("not stored before the shutdown timeout")
 
+	// ErrFenced is what Settled hears of messages whose [Lease] was lost before they
+	// were stored: whoever may store them now has to.
+	ErrFenced = errors.New("its lease was lost before it was stored")
+
 	// ErrConflict is the permanent error for a message whose key (ID, Seq,
 	// Client) is stored already with another Op, Code or Data.
 	ErrConflict = Permanent(errors.New("this client already stored something else under this id and seq"))

@@ -309,7 +309,7 @@ func (r *running) check() {
 	r.t.Helper()
 	settled := make(map[int64]outcome)
 	lastTag := make(map[sequence]int64)
-	var reports, stored, refused, undelivered uint64
+	var reports, stored, refused, undelivered, fenced uint64
 	for _, o := range r.heard() {
 		if _, again := settled[o.Tag]; again {
 			r.t.Errorf("message %d of %q was settled twice", o.Tag, o.ID)
@@ -320,6 +320,9 @@ func (r *running) check() {
 			r.t.Errorf("%q: message %d was settled after %d", o.ID, o.Tag, last)
 		}
 		lastTag[from] = o.Tag
+		if errors.Is(o.err, engine.ErrFenced) && o.Lease.Held() {
+			r.t.Errorf("message %d of %q was fenced, and its lease is held", o.Tag, o.ID)
+		}
 		if o.Kind != engine.Report {
 			continue
 		}
@@ -333,6 +336,8 @@ func (r *running) check() {
 			}
 		case errors.Is(o.err, engine.ErrUndelivered):
 			undelivered++
+		case errors.Is(o.err, engine.ErrFenced):
+			fenced++
 		case engine.IsPermanent(o.err):
 			refused++
 		default:
@@ -366,9 +371,9 @@ func (r *running) check() {
 	}
 	s := r.Stats()
 	if s.Accepted != reports || s.Stored+s.Duplicates != stored || s.Refused != refused ||
-		s.Undelivered != undelivered || s.Pending != 0 || s.PendingBytes != 0 {
-		r.t.Errorf("counters %+v, but heard of %d: %d stored, %d refused, %d undelivered",
-			s, reports, stored, refused, undelivered)
+		s.Undelivered != undelivered || s.Fenced != fenced || s.Pending != 0 || s.PendingBytes != 0 {
+		r.t.Errorf("counters %+v, but heard of %d: %d stored, %d refused, %d undelivered, %d fenced",
+			s, reports, stored, refused, undelivered, fenced)
 	}
 	if s.Duplicates != uint64(r.store.doubled) {
 		r.t.Errorf("%d duplicates were counted, not %d", s.Duplicates, r.store.doubled)

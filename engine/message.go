@@ -56,6 +56,7 @@ func (k Kind) String() string {
 // Message is one unit of ingest: plain data.
 type Message struct {
 	Kind     Kind
+	Replayed bool      // it is a dead letter: refused again it says nothing of the sink, stored it does not open a stream that ended after it; not stored
 	ID       string    // the stream; 1 to MaxIDLen bytes of UTF-8, compared byte by byte
 	Seq      int64     // with ID and Client the key against duplicates; 0: the engine gives one
 	Client   string    // whose Seq it is; up to MaxClientLen bytes of UTF-8; empty: the engine's own
@@ -68,7 +69,7 @@ type Message struct {
 	Data     []byte    // JSON, as sent
 	Tag      int64     // the producer's own mark, carried from Route to Settled; not stored
 	Pos      uint64    // the spool's mark, carried from Route to Settled; not stored
-	Replayed bool      // it is a dead letter: refused again it says nothing of the sink, stored it does not open a stream that ended after it; not stored
+	Lease    *Lease    // not nil: it is written only while that is held; not stored, and not kept by the spool, which takes the message over
 }
 
 // EndReason says why a stream ended.

@@ -25,7 +25,8 @@ type node struct {
 	producer Producer
 	next     *node
 	buf      []byte
-	class    int
+	class    uint8
+	fenced   bool // its lease was lost before it was written
 }
 
 // The pools hold nodes with buffers of minBuf bytes, which do for a control
@@ -41,12 +42,12 @@ var nodes [classes]sync.Pool
 
 // classOf is the class of the smallest buffer that takes n bytes, and how large that
 // is.
-func classOf(n int) (class, size int) {
+func classOf(n int) (class uint8, size int) {
 	if n <= minBuf {
 		return 0, minBuf
 	}
-	class = 1 + bits.Len(uint(n-1)/nextBuf)
-	return class, nextBuf << (class - 1)
+	doubled := bits.Len(uint(n-1) / nextBuf)
+	return uint8(1 + doubled), nextBuf << doubled
 }
 
 // newNode copies m and its data. The ID is left to the lane, which has a string
@@ -73,6 +74,6 @@ func (n *node) free() {
 	if n.class == classes {
 		return
 	}
-	n.Message, n.producer, n.next = Message{}, nil, nil
+	n.Message, n.producer, n.next, n.fenced = Message{}, nil, nil, false
 	nodes[n.class].Put(n)
 }

@@ -182,6 +182,10 @@ func (w *writer) rejoinLeast(q *deliveryQueue, last bool) {
 	defer w.mu.Unlock()
 	var best, before *delivery
 	for prev, d := (*delivery)(nil), q.front; d != nil; prev, d = d, d.next {
+		if d.leased && d.msgs[0].Lease.isLost() { // it needs no try, and they may be many
+			best, before = d, prev
+			break
+		}
 		if best == nil || d.attempts < best.attempts || d.attempts == best.attempts && last {
 			best, before = d, prev
 		}

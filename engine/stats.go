@@ -5,13 +5,14 @@ import "time"
 // Stats are an Engine's counters, since it was made, and gauges, as they are now.
 // At any moment of rest
 //
-//	Accepted = Stored + Duplicates + Refused + Undelivered + Pending
+//	Accepted = Stored + Duplicates + Refused + Undelivered + Fenced + Pending
 type Stats struct {
 	Accepted    uint64 // messages for which Route returned nil
 	Stored      uint64 // messages that are durable in the sink
 	Duplicates  uint64 // messages that were stored there already
 	Refused     uint64 // messages that the sink refused for good
 	Undelivered uint64 // messages that a drain gave up
+	Fenced      uint64 // messages whose lease was lost before they were stored
 	Pending     int64  // messages accepted, not yet settled
 
 	PendingBytes int64 // what they count against MaxPending
@@ -70,6 +71,7 @@ func (s *Stats) add(o *Stats) {
 	s.Duplicates += o.Duplicates
 	s.Refused += o.Refused
 	s.Undelivered += o.Undelivered
+	s.Fenced += o.Fenced
 	s.Flushes.Count += o.Flushes.Count
 	s.Flushes.Bytes += o.Flushes.Bytes
 	s.Flushes.Linger += o.Flushes.Linger

@@ -32,16 +32,18 @@ func (w *writer) store(spans []span) bool {
 			fail(spans, w.lastErr)
 			return true
 		}
+		spans = w.fence(spans)
 		count := w.build(spans)
 		if len(w.batches) == 0 {
 			w.finish(spans, nil)
 			return true
 		}
 		w.touching.Unlock()
-		results, err := w.engine.write(w.batches, &w.figures)
+		results, err := w.engine.write(w.batches, w.leases, &w.figures)
 		if !w.enter() {
 			return false
 		}
+		w.wrote = true
 		place, why := w.rejected(err)
 		switch {
 		case err == nil:
@@ -58,6 +60,8 @@ func (w *writer) store(spans []span) bool {
 			return true
 		case w.engine.writing.Err() != nil: // given up
 			w.tries, w.lastErr = 0, err
+		case w.lost(): // that ended it, and says nothing of the sink
+			continue
 		case IsBlocked(err):
 			w.give(err)
 		case why != nil:
@@ -107,8 +111,8 @@ func (w *writer) give(err error) {
 	w.engine.health.block(w.engine.log, err)
 }
 
-// build makes the batches of the spans, without what is refused already and what
-// must wait for a failed part. It returns how many messages and ends they have.
+// build makes the batches of the spans, without what is refused or fenced already and
+// what must wait for a failed part. It returns how many messages and ends they have.
 func (w *writer) build(spans []span) (count int) {
 	w.batches, w.places = w.batches[:0], w.places[:0]
 	for _, s := range spans {
@@ -117,14 +121,14 @@ func (w *writer) build(spans []span) (count int) {
 		}
 		for i := s.lo; i < s.hi; {
 			start, msgs := i, s.d.msgs
-			for i < s.hi && msgs[i].Kind == Report && s.d.refused(i) == nil {
+			for i < s.hi && msgs[i].Kind == Report && !s.d.out(i) {
 				i++
 			}
 			b := Batch{ID: s.d.lane.id, Messages: msgs[start:i:i]}
 			count += i - start
 			asks := false
 			if i < s.hi {
-				asks = s.d.refused(i) == nil && control(&b, &msgs[i])
+				asks = !s.d.out(i) && control(&b, &msgs[i])
 				i++
 			}
 			if asks {
@@ -155,7 +159,7 @@ func control(b *Batch, m *Message) bool {
 	return true
 }
 
-// finish notes that the spans are stored, but for what is refused. It returns how
+// finish notes that the spans are stored, but for what is refused or fenced. It returns how
 // many messages that are.
 func (w *writer) finish(spans []span, results []Result) (messages int) {
 	for _, s := range spans {

@@ -23,8 +23,8 @@ func (e *Engine) leave(d *delivery) {
 	e.delivering.Done()
 }
 
-// giveUp writes what the drain could not store to a file, and settles it with
-// ErrUndelivered. No lane is delivering any more.
+// giveUp writes what the drain could not store to a file, but for what has a lease, and
+// settles it with ErrUndelivered. No lane is delivering any more.
 func (e *Engine) giveUp() error {
 	if len(e.leaving) == 0 {
 		return nil
@@ -38,25 +38,30 @@ func (e *Engine) giveUp() error {
 		}
 		s.mu.Unlock()
 	}
-	keep, ends := false, 0 // a Done is no message, and is kept like one
+	keep, count, ends, leased := false, 0, 0, 0
 	for _, d := range e.leaving {
 		for i := range d.msgs {
-			if !kept(&d.msgs[i]) {
-				continue
-			}
-			keep = true
-			if d.msgs[i].Kind == Done {
+			m := &d.msgs[i]
+			keep = keep || kept(m)
+			switch {
+			case m.Lease != nil:
+				leased++
+			case m.Kind == Report:
+				count++
+			case kept(m): // a Done is no message, and is kept like one
 				ends++
 			}
 		}
+	}
+	if leased > 0 {
+		e.log.Info("messages with a lease are not stored: whoever has it next stores them", "count", leased)
 	}
 	path, err := "", error(nil)
 	if keep {
 		path, err = e.keepUndelivered()
 	}
-	count := uint64(0)
 	for _, d := range e.leaving {
-		count += e.settleUndelivered(d)
+		e.settleUndelivered(d)
 	}
 	what := fmt.Sprintf("%d messages", count)
 	if ends > 0 {
@@ -74,11 +79,14 @@ func (e *Engine) giveUp() error {
 }
 
 // kept tells whether m belongs into the file: a control message but a Done asked for
-// an answer that nobody hears now, and a dead letter is kept where it is.
-func kept(m *Message) bool { return (m.Kind == Report || m.Kind == Done) && !m.Replayed }
+// an answer that nobody hears now, a dead letter is kept where it is, and so is what
+// has a lease.
+func kept(m *Message) bool {
+	return (m.Kind == Report || m.Kind == Done) && !m.Replayed && m.Lease == nil
+}
 
-func (e *Engine) settleUndelivered(d *delivery) (count uint64) {
-	room := int64(0)
+func (e *Engine) settleUndelivered(d *delivery) {
+	count, room := uint64(0), int64(0)
 	for i, j := 0, 0; i < len(d.msgs); i = j {
 		p := d.nodes[i].producer
 		for j = i; j < len(d.msgs) && d.nodes[j].producer == p; j++ {
@@ -96,7 +104,6 @@ func (e *Engine) settleUndelivered(d *delivery) (count uint64) {
 	s.stats.Undelivered += count
 	s.mu.Unlock()
 	e.room.give(room)
-	return count
 }
 
 // keepUndelivered writes the messages to a file of their own and gives its path;

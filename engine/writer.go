@@ -57,6 +57,8 @@ type writer struct {
 	spans     []span
 	batches   []Batch
 	places    []span    // where the batches' messages are
+	leases    []*Lease  // those of the batches' messages
+	wrote     bool      // something of the group was given to the sink
 	tries     int       // how often the sink may fail before the group is given back
 	allowed   int       // what tries is set to by a success
 	failures  int       // transient failures since the last success
@@ -192,7 +194,7 @@ func (w *writer) deliver() bool {
 		w.allowed = bits.Len(uint(total)) + descent
 	}
 	suspect, began := w.group[0].suspect, time.Now()
-	w.stored = false
+	w.stored, w.wrote = false, false
 	if !w.try() {
 		return false
 	}
@@ -200,7 +202,7 @@ func (w *writer) deliver() bool {
 		now := time.Now()
 		w.suspectAt = now.Add(suspectRest * now.Sub(began))
 	}
-	if w.broken() && !w.extra {
+	if w.broken() && w.wrote && !w.extra {
 		shift := min((w.failures-outageAfter)/outageProbes, 10)
 		w.next = time.Now().Add(min(outagePace, w.engine.opts.Load().RetryMin<<shift))
 	}
@@ -223,15 +225,19 @@ func (w *writer) deliver() bool {
 // try stores the spans of the group. Of a suspect, and while the sink is taken for
 // broken, it tries one message alone first.
 func (w *writer) try() bool {
-	if s := w.spans[0]; (w.broken() || s.d.suspect) && s.hi > 1 {
+	w.spans = w.fence(w.spans)
+	if len(w.spans) == 0 {
+		return true
+	}
+	if s := w.spans[0]; (w.broken() || s.d.suspect) && s.hi-s.lo > 1 {
 		w.tries = 1
-		if !w.store([]span{{s.d, 0, 1}}) {
+		if !w.store([]span{{s.d, s.lo, s.lo + 1}}) {
 			return false
 		}
 		if s.d.failure != nil {
 			return true
 		}
-		w.spans[0].lo = 1
+		w.spans[0].lo++
 	}
 	w.tries = w.allowed
 	return w.store(w.spans)
