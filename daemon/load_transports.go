@@ -77,6 +77,16 @@ func (l *loader) waysOf(blocks []*hclsyntax.Block) (ways []way) {
 // givenWays adds the transports of which only the environment or --set has a
 // setting.
 func (l *loader) givenWays(ways []way) []way {
+	seen, labels := map[string]bool{}, map[string][]string{} // the paths; and of each kind the names
+	note := func(w way) {
+		seen[w.path()] = true
+		if w.label != "" {
+			labels[w.kind.name] = append(labels[w.kind.name], w.label)
+		}
+	}
+	for _, w := range ways {
+		note(w)
+	}
 	for _, g := range l.Under("transport") {
 		name, setting, _ := strings.Cut(g.Path, ".")
 		k, ok := l.plugins.transport(g.Name(name, names(l.plugins.transports)))
@@ -89,14 +99,8 @@ func (l *loader) givenWays(ways []way) []way {
 		}
 		w := way{kind: k, at: g.At}
 		if !w.has(g) {
-			var labels []string
-			for _, o := range ways {
-				if o.kind.name == k.name && o.label != "" {
-					labels = append(labels, o.label)
-				}
-			}
 			part, _, _ := strings.Cut(setting, ".")
-			w.label = g.Name(part, labels)
+			w.label = g.Name(part, labels[k.name])
 			if w.label == "" || !w.has(g) {
 				continue // Decode or Finish reports it
 			}
@@ -106,7 +110,8 @@ func (l *loader) givenWays(ways []way) []way {
 				continue
 			}
 		}
-		if !slices.ContainsFunc(ways, func(o way) bool { return o.path() == w.path() }) {
+		if !seen[w.path()] {
+			note(w)
 			ways = append(ways, w)
 		}
 	}

@@ -2,9 +2,7 @@ package hclx
 
 import (
 	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"sort"
 
 	"github.com/hashicorp/hcl/v2"
@@ -102,7 +100,7 @@ func (s *Source) decodeBlock(path string, found hcl.Blocks, v reflect.Value) *Bl
 	if v.Kind() == reflect.Pointer {
 		made := reflect.New(v.Type().Elem())
 		if body == nil {
-			given := s.settingsUnder(path, made.Interface())
+			given := s.settingsUnder(path, Paths(path, made.Interface()))
 			if len(given) == 0 {
 				return nil
 			}
@@ -120,7 +118,9 @@ func (s *Source) decodeBlock(path string, found hcl.Blocks, v reflect.Value) *Bl
 // and for each name that only --set or the environment has. The returned Block holds theirs.
 func (s *Source) decodeNamed(path string, found hcl.Blocks, v reflect.Value) *Block {
 	all := &Block{source: s, several: true, blocks: map[string]*Block{}}
+	names, folded := map[string]bool{}, map[string]bool{}
 	add := func(name string, body *hclsyntax.Body, at hcl.Range) {
+		names[name], folded[fold(name)] = true, true
 		element := reflect.New(v.Type().Elem()).Elem()
 		labelOf(element).SetString(name)
 		all.blocks[name] = s.decode(join(path, name), body, at, element)
@@ -137,10 +137,14 @@ func (s *Source) decodeNamed(path string, found hcl.Blocks, v reflect.Value) *Bl
 		body, _ := b.Body.(*hclsyntax.Body)
 		add(name, body, b.DefRange)
 	}
-	for _, g := range s.settingsUnder(path+".NAME", reflect.New(v.Type().Elem()).Interface()) {
+	for _, g := range s.settingsUnder(path, Paths(path+".NAME", reflect.New(v.Type().Elem()).Interface())) {
 		rest, _ := g.under(path)
 		part, _, _ := cutLast(rest, ".")
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(all.blocks)), func(name string) bool { return g.label(name) == part }) {
+		known := names
+		if g.variable != "" {
+			known = folded
+		}
+		if !known[part] {
 			add(g.name(part), nil, g.rng)
 		}
 	}
@@ -153,11 +157,10 @@ func (s *Source) unknownSets(path string, v reflect.Value) {
 	if path == "" {
 		return
 	}
-	names := Paths(path, v.Interface())
-	for _, g := range s.given {
-		if _, ok := g.under(path); ok && !g.used && g.variable == "" {
+	for g := range s.index.below(path) {
+		if !g.used && g.variable == "" {
 			g.used = true
-			s.fail(g.rng, fmt.Sprintf("There is no setting %q", g.path), didYouMean(g.path, names))
+			s.fail(g.rng, fmt.Sprintf("There is no setting %q", g.path), didYouMean(g.path, Paths(path, v.Interface())))
 		}
 	}
 }

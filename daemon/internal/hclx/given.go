@@ -30,6 +30,7 @@ func (s *Source) give(g *given, file string) {
 	pos := hcl.Pos{Line: len(s.given) + 1, Column: 1}
 	g.rng = hcl.Range{Filename: file, Start: pos, End: pos}
 	s.given = append(s.given, g)
+	s.index.add(g)
 }
 
 func (s *Source) parseSet(text string) {
@@ -101,21 +102,20 @@ func (g *given) String() string {
 // environment.
 func (s *Source) take(path string, plain bool) *given {
 	var last *given
-	for _, g := range s.given {
-		if g.is(path) && !g.bare {
+	for g := range s.index.of(path) {
+		if !g.bare {
 			g.used, g.plain, last = true, plain, g
 		}
 	}
 	return last
 }
 
-// settingsUnder gives the values that nothing has taken yet of the settings of a
-// struct at path.
-func (s *Source) settingsUnder(path string, config any) []*given {
-	patterns := Paths(path, config)
+// settingsUnder gives the values below path that nothing has taken yet and that are
+// of one of the settings.
+func (s *Source) settingsUnder(path string, settings []string) []*given {
 	var found []*given
-	for _, g := range s.given {
-		if !g.used && slices.ContainsFunc(patterns, g.matches) {
+	for g := range s.index.below(path) {
+		if !g.used && slices.ContainsFunc(settings, g.matches) {
 			found = append(found, g)
 		}
 	}
@@ -163,7 +163,7 @@ func (s *Source) Take(path string) (Given, bool) {
 // prefix and a dot.
 func (s *Source) Under(prefix string) []Given {
 	var found []Given
-	for _, g := range s.given {
+	for g := range s.index.below(prefix) {
 		if rest, ok := g.under(prefix); ok && !g.used {
 			found = append(found, Given{rest, g.value, g.rng, g})
 		}
@@ -172,7 +172,7 @@ func (s *Source) Under(prefix string) []Given {
 }
 
 // Move gives a value that Under returned another path.
-func (s *Source) Move(g Given, path string) { g.of.path = fold(path) }
+func (s *Source) Move(g Given, path string) { s.index.move(g.of, fold(path)) }
 
 // Drop says that a value that Under returned is of no use, and that this was
 // reported.

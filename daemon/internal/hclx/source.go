@@ -22,6 +22,7 @@ type Source struct {
 	body  *hclsyntax.Body // the top level, without what TakeBlocks took
 	took  []string        // the types of blocks that it took
 	given []*given        // variables before --set
+	index index           // of given
 
 	parsed   bool               // src has no syntax error
 	plain    map[hcl.Range]bool // expressions that may be shown
@@ -40,6 +41,7 @@ func Parse(in Input, words Vocabulary) *Source {
 	s := &Source{
 		name: in.Name, src: in.Text, words: words,
 		plain:   map[hcl.Range]bool{},
+		index:   index{},
 		origins: Origins{},
 		eval:    evalContext(),
 	}
