@@ -2,14 +2,11 @@ package transport
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-
-	"github.com/ingestd/ingestd/engine"
 )
 
 // CheckFiles reads the files that c names, which opening a server does too. Faults
@@ -71,23 +68,7 @@ func (c TLSConfig) checkFiles(fault checker) {
 
 // CheckFiles is that of [ServerConfig], for the files of a feed.
 func (c WebSocketClientConfig) CheckFiles() (faults, doubts error) {
-	if c.TLS == nil {
-		return nil, nil
-	}
-	for _, file := range []struct{ option, name string }{{"tls.ca", c.TLS.CA}, {"tls.cert", c.TLS.Cert}, {"tls.key", c.TLS.Key}} {
-		if file.name == "" {
-			continue
-		}
-		if _, err := os.ReadFile(file.name); err != nil {
-			faults = errors.Join(faults, &engine.OptionError{Option: file.option, Problem: fmt.Sprintf("cannot be read: %v", err)})
-		}
-	}
-	if faults == nil {
-		if _, err := c.TLS.Load(); err != nil {
-			faults = &engine.OptionError{Option: "tls", Problem: fmt.Sprintf("cannot be used: %v", err)}
-		}
-	}
-	return faults, nil
+	return c.TLS.CheckFiles(), nil
 }
 
 // exposed tells whether every user of the machine can read a file.

@@ -1,13 +1,9 @@
 package transport
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/outbound"
 )
 
 // WebSocketClientConfig says which feeds a WebSocketClient takes messages from.
@@ -82,13 +79,7 @@ type WebSocketClientConfig struct {
 }
 
 // Secrets are texts that are never shown.
-type Secrets []engine.Secret
-
-// UnmarshalText takes one.
-func (s *Secrets) UnmarshalText(text []byte) error {
-	*s = Secrets{engine.Secret(text)}
-	return nil
-}
+type Secrets = outbound.Secrets
 
 // HeaderConfig is one header of a handshake.
 type HeaderConfig struct {
@@ -98,12 +89,7 @@ type HeaderConfig struct {
 
 // ClientTLSConfig is for connections that are dialled. The files are read for each
 // connection, so that they can be renewed without a restart.
-type ClientTLSConfig struct {
-	CA         string `hcl:"ca,optional"`          // the roots, PEM; empty: those of the system
-	Cert       string `hcl:"cert,optional"`        // a certificate of our own, PEM; empty: none is shown
-	Key        string `hcl:"key,optional"`         // its private key, PEM
-	ServerName string `hcl:"server_name,optional"` // the name that the feed's certificate must have; empty: that of the URL
-}
+type ClientTLSConfig = outbound.TLS
 
 // DefaultWebSocketClientConfig is a transport "websocket_client" block, without its
 // URL.
@@ -200,31 +186,4 @@ func isToken(s string) bool {
 func isHandshakeHeader(name string) bool {
 	return name == "Host" || name == "Connection" || name == "Upgrade" || name == "Content-Length" ||
 		name == "Transfer-Encoding" || strings.HasPrefix(name, "Sec-Websocket-")
-}
-
-// Load reads the files. Of nil it is the configuration without any.
-func (c *ClientTLSConfig) Load() (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c == nil {
-		return config, nil
-	}
-	config.ServerName = c.ServerName
-	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
-		if err != nil {
-			return nil, err
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s: there is no certificate in it", c.CA)
-		}
-	}
-	if c.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-		if err != nil {
-			return nil, fmt.Errorf("%s and %s: %w", c.Cert, c.Key, err)
-		}
-		config.Certificates = []tls.Certificate{pair}
-	}
-	return config, nil
 }

@@ -1,0 +1,3 @@
+package jet
+
+import _ "github.com/nats-io/nats.go/jetstream"
