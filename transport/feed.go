@@ -30,7 +30,7 @@ type feed struct {
 	log     hclog.Logger
 	decoder *decoder
 	buf     []byte
-	faults  seldom.Count[struct{}]
+	faults  seldom.Count[feedFault]
 
 	failed int // connections in a row that did not last, or were not made
 }
@@ -41,6 +41,7 @@ func (f *feed) run() {
 	for ctx.Err() == nil {
 		began, opened := time.Now(), false
 		err := f.connect(ctx, func() { opened = true })
+		f.tellFaults(f.faults.Rest()) // the last ones too, with the connection that they came over
 		if ctx.Err() != nil {
 			return
 		}
@@ -332,16 +333,23 @@ func (f *feed) accept(ctx context.Context, msg engine.Message) bool {
 	}
 }
 
-// fault counts a message that was not taken. The log is told once a minute, and at
-// level trace each time.
+// fault counts a message that was not taken. The log is told once a minute and at the
+// end of the connection, and at level trace each time.
 func (f *feed) fault(code, text string) {
 	f.ws.stats.failed(code)
 	if f.log.IsTrace() {
 		f.log.Trace("a message is not taken", "code", code, "error", hclog.Quote(text))
 	}
-	f.faults.Add(struct{}{})
-	if n, _ := f.faults.Due(time.Now(), awayPace); n > 0 {
-		f.log.Warn("messages of the feed are not taken", "count", n, "code", code, "error", hclog.Quote(text))
+	f.faults.Add(feedFault{code, text})
+	f.tellFaults(f.faults.Due(time.Now(), awayPace))
+}
+
+// feedFault is why a message was not taken.
+type feedFault struct{ code, text string }
+
+func (f *feed) tellFaults(count uint64, newest feedFault) {
+	if count > 0 {
+		f.log.Warn("messages of the feed are not taken", "count", count, "code", newest.code, "error", hclog.Quote(newest.text))
 	}
 }
 

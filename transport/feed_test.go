@@ -482,6 +482,9 @@ func TestFeedOfGarbage(t *testing.T) {
 	if log := f.log.String(); strings.Count(log, "messages of the feed are not taken") != 1 || strings.Count(log, "a message is not taken") != 13 {
 		t.Error(log)
 	}
+	// The others are told of with the end of the connection.
+	_ = peer.CloseNow()
+	f.eventually("the rest", func() bool { return strings.Contains(f.log.String(), " count=12 code=") })
 }
 
 // What the router has no room for is waited for, in its order.
