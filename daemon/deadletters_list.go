@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ingestd/ingestd/daemon/internal/api"
 	"github.com/ingestd/ingestd/deadletters"
 	"github.com/ingestd/ingestd/engine"
 )
@@ -52,7 +53,7 @@ func listJSON(ctx context.Context, out io.Writer, s *letters, filter deadletters
 			continue
 		}
 		l = s.redacted(l)
-		line = append(appendLetter(line[:0], &l), '\n')
+		line = append(api.AppendLetterLine(line[:0], &l), '\n')
 		if _, err := out.Write(line); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/ingestd/ingestd/daemon/internal/api"
 	"github.com/ingestd/ingestd/deadletters"
 )
 
@@ -38,7 +39,7 @@ func (c *lettersShow) Run(a *app) error {
 		case c.Raw:
 			_, err = a.stdout.Write(l.Message.Data)
 		case c.JSON:
-			_, err = a.stdout.Write(append(appendLetter(nil, &l), '\n'))
+			_, err = a.stdout.Write(append(api.AppendLetterLine(nil, &l), '\n'))
 		default:
 			_, err = io.WriteString(a.stdout, describe(&l))
 		}

@@ -1,10 +1,8 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -333,27 +331,6 @@ func FuzzPrintable(f *testing.F) {
 		}
 		if n > most+1 {
 			t.Errorf("%d characters, want %d", n, most)
-		}
-	})
-}
-
-// FuzzAppendLetter: a letter is one line of JSON, and its data is in it, byte for
-// byte.
-func FuzzAppendLetter(f *testing.F) {
-	f.Add("17", "too long", []byte(`{"a" : "<&>" }`))
-	f.Add("\xff\x00", "\x1b", []byte("{\n}"))
-	f.Add("", "", []byte("\xff"))
-	f.Fuzz(func(t *testing.T, id, reason string, data []byte) {
-		line := appendLetter(nil, &deadletters.Letter{Message: engine.Message{ID: id, Data: data}, Reason: reason})
-		var got struct {
-			Data   json.RawMessage `json:"data"`
-			Base64 []byte          `json:"data_base64"`
-		}
-		if err := json.Unmarshal(line, &got); err != nil || bytes.ContainsAny(line, "\r\n") {
-			t.Fatalf("%q: %v", line, err)
-		}
-		if got.Data != nil && !bytes.Equal(bytes.TrimSpace(got.Data), bytes.TrimSpace(data)) || got.Data == nil && !bytes.Equal(got.Base64, data) {
-			t.Errorf("%q became %q", data, line)
 		}
 	})
 }

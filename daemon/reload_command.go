@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/ingestd/ingestd/daemon/internal/api"
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
 )
@@ -27,26 +25,22 @@ func (*reloadCommand) Help() string {
 }
 
 func (c *reloadCommand) Run(a *app) error {
-	client, err := c.client(a)
+	err := c.ask(a, func(ctx context.Context, client *api.Client) error {
+		done, err := client.Reload(ctx)
+		if said, is := errors.AsType[*api.Error](err); is && said.Status == http.StatusUnprocessableEntity {
+			return wrong(fmt.Errorf("configuration not reloaded: nothing changes\n%s", strings.TrimRight(printableLines(said.Text), "\n")))
+		}
+		if err != nil {
+			return remoteError(err)
+		}
+		return tellReloaded(a.stdout, done)
+	})
 	if mistakes, is := errors.AsType[*hclx.Mistakes](err); is {
 		// Whether the daemon reads this file or another, nobody can tell from here.
 		return wrong(fmt.Errorf("where is the daemon? --url says it, since the configuration cannot be read: nothing changes\n%s",
 			strings.TrimRight(mistakes.Error(), "\n")))
 	}
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	ctx, signals := watchSignals(context.Background(), hclog.NewNullLogger())
-	defer signals.stop()
-	done, err := client.Reload(ctx)
-	if said, is := errors.AsType[*api.Error](err); is && said.Status == http.StatusUnprocessableEntity {
-		return wrong(fmt.Errorf("configuration not reloaded: nothing changes\n%s", strings.TrimRight(printableLines(said.Text), "\n")))
-	}
-	if err != nil {
-		return remoteError(err)
-	}
-	return tellReloaded(a.stdout, done)
+	return err
 }
 
 // tellReloaded says what a reload has changed.
@@ -77,16 +71,11 @@ func (*levelCommand) Help() string {
 }
 
 func (c *levelCommand) Run(a *app) error {
-	client, err := c.client(a)
-	if err != nil {
+	return c.ask(a, func(ctx context.Context, client *api.Client) error {
+		if err := client.SetLogLevel(ctx, c.Level); err != nil {
+			return remoteError(err)
+		}
+		_, err := fmt.Fprintf(a.stdout, "The log is written at level %s now.\n", c.Level)
 		return err
-	}
-	defer client.Close()
-	ctx, signals := watchSignals(context.Background(), hclog.NewNullLogger())
-	defer signals.stop()
-	if err := client.SetLogLevel(ctx, c.Level); err != nil {
-		return remoteError(err)
-	}
-	_, err = fmt.Fprintf(a.stdout, "The log is written at level %s now.\n", c.Level)
-	return err
+	})
 }

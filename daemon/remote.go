@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/ingestd/ingestd/daemon/internal/api"
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
 	"github.com/ingestd/ingestd/engine"
@@ -45,6 +47,18 @@ func (r *remote) client(a *app) (*api.Client, error) {
 		return nil, wrong(err) // it does not repeat what may hold a secret
 	}
 	return c, nil
+}
+
+// ask calls f with the client of the daemon that is meant. SIGINT and SIGTERM end ctx.
+func (r *remote) ask(a *app, f func(ctx context.Context, client *api.Client) error) error {
+	client, err := r.client(a)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, signals := watchSignals(context.Background(), hclog.NewNullLogger())
+	defer signals.stop()
+	return f(ctx, client)
 }
 
 // admin reads the settings of the admin server.

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/ingestd/ingestd/daemon/internal/api"
 )
 
@@ -35,21 +33,16 @@ func (*statusCommand) Help() string {
 }
 
 func (c *statusCommand) Run(a *app) error {
-	client, err := c.client(a)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	ctx, signals := watchSignals(context.Background(), hclog.NewNullLogger())
-	defer signals.stop()
-	v := &statusView{client: client, json: c.JSON, terminal: newTerminal(a.stdout)}
-	if c.Watch {
+	return c.ask(a, func(ctx context.Context, client *api.Client) error {
+		v := &statusView{client: client, json: c.JSON, terminal: newTerminal(a.stdout)}
+		if !c.Watch {
+			return v.once(ctx)
+		}
 		if v.every = c.every; v.every == 0 {
 			v.every = lookAgain
 		}
 		return v.watch(ctx)
-	}
-	return v.once(ctx)
+	})
 }
 
 // statusView shows statuses, one or many.

@@ -10,8 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/ingestd/ingestd/daemon/internal/api"
 )
 
@@ -36,24 +34,19 @@ func (*tailCommand) Help() string {
 }
 
 func (c *tailCommand) Run(a *app) error {
-	client, err := c.client(a)
-	if err != nil {
+	return c.ask(a, func(ctx context.Context, client *api.Client) error {
+		out := newTerminal(a.stdout)
+		t := &tail{client: client, id: c.ID, log: a.stderr, again: c.again, show: newTailOutput(out, c.JSON)}
+		if t.again == 0 {
+			t.again = tailAgain
+		}
+		defer t.show.stop()
+		err := t.follow(ctx)
+		if errors.Is(err, syscall.EPIPE) || ctx.Err() != nil { // nobody reads any more
+			err = nil
+		}
 		return err
-	}
-	defer client.Close()
-	ctx, signals := watchSignals(context.Background(), hclog.NewNullLogger())
-	defer signals.stop()
-	out := newTerminal(a.stdout)
-	t := &tail{client: client, id: c.ID, log: a.stderr, again: c.again, show: newTailOutput(out, c.JSON)}
-	if t.again == 0 {
-		t.again = tailAgain
-	}
-	defer t.show.stop()
-	err = t.follow(ctx)
-	if errors.Is(err, syscall.EPIPE) || ctx.Err() != nil { // nobody reads any more
-		err = nil
-	}
-	return err
+	})
 }
 
 // tail is one run of the command.

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"math"
 	"reflect"
@@ -67,5 +69,40 @@ func TestLetterWithoutData(t *testing.T) {
 	got, err := ParseLetter(AppendLetter(nil, &l, false))
 	if err != nil || got.Message.Data != nil {
 		t.Errorf("%q %v", got.Message.Data, err)
+	}
+}
+
+// FuzzLetterLine: a letter is one line of JSON, and its data is in it, byte for
+// byte.
+func FuzzLetterLine(f *testing.F) {
+	f.Add("17", "too long", []byte(`{"a" : "<&>" }`))
+	f.Add("\xff\x00", "\x1b", []byte("{\n}"))
+	f.Add("", "", []byte("\xff"))
+	f.Fuzz(func(t *testing.T, id, reason string, data []byte) {
+		line := AppendLetterLine(nil, &deadletters.Letter{Message: engine.Message{ID: id, Data: data}, Reason: reason})
+		var got struct {
+			Data   json.RawMessage `json:"data"`
+			Base64 []byte          `json:"data_base64"`
+		}
+		if err := json.Unmarshal(line, &got); err != nil || bytes.ContainsAny(line, "\r\n") {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if got.Data != nil && !bytes.Equal(bytes.TrimSpace(got.Data), bytes.TrimSpace(data)) || got.Data == nil && !bytes.Equal(got.Base64, data) {
+			t.Errorf("%q became %q", data, line)
+		}
+	})
+}
+
+// Numbers are numbers in a line, and a time that JSON cannot have is none.
+func TestLetterLine(t *testing.T) {
+	const most = math.MaxInt64
+	l := deadletters.Letter{Number: 7, Message: engine.Message{ID: "17", Seq: most, Time: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	line := string(AppendLetterLine(nil, &l))
+	if !strings.HasPrefix(line, `{"number":7,`) || !strings.Contains(line, `"seq":9223372036854775807,`) ||
+		!strings.Contains(line, `"sent_at":"0001-01-01T00:00:00Z"`) {
+		t.Error(line)
+	}
+	if text := string(AppendLetter(nil, &l, false)); !strings.HasPrefix(text, `{"number":"7",`) || !strings.Contains(text, `"seq":"9223372036854775807",`) {
+		t.Error(text)
 	}
 }
