@@ -1,0 +1,181 @@
+package jet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ingestd/ingestd/engine"
+)
+
+// The metadata of a stream.
+const (
+	partitionsKey = "ingestd.partitions"
+	layoutKey     = "ingestd.layout"
+)
+
+// StreamConfig is the stream that is made where there is none.
+type StreamConfig struct {
+	Name       string
+	Subject    string // of partition p: Subject.p
+	Partitions int
+	Replicas   int
+	Storage    jetstream.StorageType
+	MaxBytes   int64
+}
+
+// Stream is one that was found to be fit.
+type Stream struct {
+	jetstream.Stream
+	Subject    string // of partition p: see [Subject]
+	Partitions int
+
+	// MaxMessage is how large a carrier the stream takes; 0: as large as the server
+	// does.
+	MaxMessage int
+}
+
+// EnsureStream makes the stream where there is none. One that is there must have
+// the same partitions and subject, and must keep what is in it until it is read.
+// Otherwise the error is blocked and says what to do. What else differs from c is
+// left as it is, and told by differs.
+func EnsureStream(ctx context.Context, js jetstream.JetStream, c StreamConfig) (s *Stream, differs []string, err error) {
+	stream, err := js.Stream(ctx, c.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = js.CreateStream(ctx, jetstream.StreamConfig{
+			Name:        c.Name,
+			Description: "messages on their way to the database, written and read by ingestd",
+			Subjects:    []string{c.Subject + ".*"},
+			Retention:   jetstream.LimitsPolicy,
+			Discard:     jetstream.DiscardNew,
+			Replicas:    c.Replicas,
+			Storage:     c.Storage,
+			MaxBytes:    c.MaxBytes,
+			Metadata:    map[string]string{partitionsKey: strconv.Itoa(c.Partitions), layoutKey: strconv.Itoa(version)},
+		})
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // somebody was faster, with other settings
+			stream, err = js.Stream(ctx, c.Name)
+		}
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("stream %s: %w", c.Name, Classify(err))
+	}
+	if s, err = c.fit(stream); err != nil {
+		return nil, nil, engine.Blocked(fmt.Errorf("stream %s: %w", c.Name, err))
+	}
+	return s, c.differs(stream.CachedInfo().Config), nil
+}
+
+// OpenStream opens the stream for a reader. The error is
+// [jetstream.ErrStreamNotFound] where there is none: it is made by whoever writes.
+func OpenStream(ctx context.Context, js jetstream.JetStream, name string) (*Stream, error) {
+	stream, err := js.Stream(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", name, Classify(err))
+	}
+	s, err := StreamConfig{}.fit(stream)
+	if err != nil {
+		return nil, engine.Blocked(fmt.Errorf("stream %s: %w", name, err))
+	}
+	return s, nil
+}
+
+// Check asks whether the stream is still fit, and gives it as it is now.
+func (s *Stream) Check(ctx context.Context) (*Stream, error) {
+	name := s.CachedInfo().Config.Name
+	if _, err := s.Info(ctx); err != nil {
+		return nil, fmt.Errorf("stream %s: %w", name, Classify(err))
+	}
+	now, err := StreamConfig{Subject: s.Subject, Partitions: s.Partitions}.fit(s.Stream)
+	if err != nil {
+		return nil, engine.Blocked(fmt.Errorf("stream %s: %w", name, err))
+	}
+	return now, nil
+}
+
+// fit tells whether a stream can be used. What is empty in c may be anything.
+func (c StreamConfig) fit(stream jetstream.Stream) (*Stream, error) {
+	is := stream.CachedInfo().Config
+	count, layout := is.Metadata[partitionsKey], is.Metadata[layoutKey]
+	partitions, err := strconv.Atoi(count)
+	if err != nil || partitions < 1 || partitions > MaxPartitions || layout == "" {
+		return nil, errors.New("was not made by ingestd (its metadata does not say how many partitions it has): set another name, or delete it")
+	}
+	if n, err := strconv.Atoi(layout); err != nil || n > version {
+		return nil, fmt.Errorf("has layout %s, and this ingestd knows %d: upgrade it", layout, version)
+	}
+	if c.Partitions != 0 && partitions != c.Partitions {
+		return nil, fmt.Errorf("has %d partitions, and %d are set; ids would change their partition: "+
+			"set partitions = %d, or take another stream for %d", partitions, c.Partitions, partitions, c.Partitions)
+	}
+	var subject string
+	if len(is.Subjects) == 1 {
+		subject, _ = strings.CutSuffix(is.Subjects[0], ".*")
+	}
+	switch {
+	case is.Mirror != nil || len(is.Sources) > 0:
+		return nil, errors.New("is filled from another stream: take that one")
+	case subject == "" || subject == is.Subjects[0] || c.Subject != "" && subject != c.Subject:
+		return nil, fmt.Errorf("has the subjects %q, not %q: set subject to what it has, or edit the stream", is.Subjects, []string{c.Subject + ".*"})
+	}
+	var edit []string
+	need := func(ok bool, what string) {
+		if !ok {
+			edit = append(edit, what)
+		}
+	}
+	need(is.Retention == jetstream.LimitsPolicy, "retention limits (it cannot be edited: the stream must be made anew)")
+	need(is.Discard == jetstream.DiscardNew, "discard new")
+	need(is.MaxAge == 0, "no max_age")
+	need(is.MaxMsgsPerSubject <= 0, "no max_msgs_per_subject")
+	need(!is.NoAck, "no no_ack")
+	need(!is.Sealed, "not sealed (it cannot be edited: the stream must be made anew)")
+	need(!is.DenyPurge, "no deny_purge (it cannot be edited: the stream must be made anew)")
+	need(is.PersistMode == jetstream.DefaultPersistMode, "persist_mode default (it cannot be edited: the stream must be made anew)")
+	need(is.SubjectTransform == nil, "no subject_transform")
+	if len(edit) > 0 {
+		return nil, fmt.Errorf("would lose messages, or could not be emptied: it needs %s", strings.Join(edit, ", "))
+	}
+	return &Stream{Stream: stream, Subject: subject, Partitions: partitions, MaxMessage: max(0, int(is.MaxMsgSize))}, nil
+}
+
+// differs tells what is not as it would have been made.
+func (c StreamConfig) differs(is jetstream.StreamConfig) (all []string) {
+	differ := func(what string, is, set any) {
+		if is != set {
+			all = append(all, fmt.Sprintf("%s is %v, not %v", what, is, set))
+		}
+	}
+	differ("replicas", is.Replicas, c.Replicas)
+	differ("storage", is.Storage, c.Storage)
+	differ("max_bytes", engine.Size(is.MaxBytes), engine.Size(c.MaxBytes))
+	return all
+}
+
+// Classify marks what only an operator can mend: a stream that is gone, or that
+// cannot be made or used as it is.
+func Classify(err error) error {
+	var api *jetstream.APIError
+	switch {
+	case err == nil || engine.IsBlocked(err):
+		return err
+	case errors.Is(err, nats.ErrPermissionViolation), errors.Is(err, nats.ErrAuthorization),
+		errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked),
+		errors.Is(err, nats.ErrAccountAuthExpired):
+		return engine.Blocked(err)
+	case !errors.As(err, &api):
+		return err
+	}
+	switch {
+	case api.ErrorCode == jetstream.JSErrCodeStreamNotFound, api.ErrorCode == 10076, // JetStream is off
+		api.ErrorCode == 10039, // for this account
+		api.ErrorCode == 10109: // the stream is sealed
+		return engine.Blocked(err)
+	}
+	return err
+}
