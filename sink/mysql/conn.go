@@ -17,6 +17,7 @@ type writer struct {
 	args    sink.Args
 	packet  int // the server's max_allowed_packet
 	limit   int // how many bytes a statement of several rows may take
+	sent    int // how many of the fresh rows the last INSERT came to
 }
 
 // connect makes a connection. SET TRANSACTION is a statement of its own because

@@ -70,18 +70,19 @@ func (w *writer) insertNew(ctx context.Context) error {
 
 // explain finds out why rows that were not there are not there after their
 // INSERT: a unique key that the operator has added keeps them out, which is a
-// refusal; or somebody else was faster.
+// refusal; or somebody else was faster. Of rows behind these no INSERT was sent.
 func (w *writer) explain(ctx context.Context) error {
 	g := &w.group
-	found := make(map[key]bool, len(g.Fresh))
-	err := w.lookUp(ctx, g.Fresh, func(k key, _ []driver.Value) error {
+	sent := g.Fresh[:w.sent]
+	found := make(map[key]bool, len(sent))
+	err := w.lookUp(ctx, sent, func(k key, _ []driver.Value) error {
 		found[k] = true
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("look up messages: %w", err)
 	}
-	for _, r := range g.Fresh {
+	for _, r := range sent {
 		if !found[keyOf(g.Message(r))] {
 			return engine.Reject(r.Batch, r.Message, errOtherKey)
 		}

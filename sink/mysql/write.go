@@ -55,10 +55,12 @@ func (w *writer) transaction(ctx context.Context, insert func(context.Context) e
 // insertAll is the fast path: as many rows in as were sent.
 func (w *writer) insertAll(ctx context.Context) error {
 	rows := w.group.Fresh
+	w.sent = 0
 	for len(rows) > 0 {
 		n := sink.Chunk(len(rows), w.limit, shapes, func(k int) int {
 			return sink.RowSize(w.group.Message(rows[k]))
 		})
+		w.sent += n
 		affected, err := w.insert(ctx, rows[:n])
 		if err != nil {
 			return fmt.Errorf("insert messages: %w", err)
