@@ -10,10 +10,13 @@
 // No label has values that clients choose.
 //
 // At any moment of rest, what was received is what was stored, was there already, was
-// refused for good, and is pending:
+// refused for good, was fenced, and is pending:
 //
 //	ingest_messages_received_total = ingest_messages_stored_total + ingest_messages_duplicate_total +
-//		ingest_messages_dead_lettered_total + ingest_messages_pending
+//		ingest_messages_dead_lettered_total + ingest_messages_fenced_total + ingest_messages_pending
+//
+// Fenced are those of a partition of a NATS stream that was lost before they were
+// stored; without a transport that reads one there are none.
 //
 // A message that the spool had taken in an earlier run was received anew when the
 // spool was opened, and one that is replayed from the dead letters when it is. Only

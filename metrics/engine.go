@@ -16,8 +16,10 @@ var (
 		"Messages that were in the sink already, by their key.")
 	deadLettered = define(counter, "ingest_messages_dead_lettered_total",
 		"Messages that the sink refused for good.")
+	fenced = define(counter, "ingest_messages_fenced_total",
+		"Messages of partitions that this daemon lost before they were stored: whoever has the partition stores them.")
 	pending = define(gauge, "ingest_messages_pending",
-		"Messages that were accepted and are neither stored nor refused for good.")
+		"Messages that were accepted and are none of these yet.")
 
 	pendingBytes = define(gauge, "ingest_pending_bytes",
 		"What the messages in memory count against max_pending.")
@@ -62,7 +64,7 @@ var (
 		"1 while no messages are taken because of a shutdown.")
 
 	ofEngine = []*metric{
-		received, stored, duplicate, deadLettered, pending, pendingBytes, pendingLimit, lanes, lanesLimit, lanesMade,
+		received, stored, duplicate, deadLettered, fenced, pending, pendingBytes, pendingLimit, lanes, lanesLimit, lanesMade,
 		lanesRetired, flushes, batchMessages, groupMessages, writeSeconds, storedAfter, retries, sinkFailing, sinkBlocked,
 		lettersFailing, numbersFailing, senders, draining,
 	}
@@ -85,6 +87,7 @@ func (c *collection) engine(s *engine.Stats, h *engine.Health) {
 	number(c, stored, s.Stored)
 	number(c, duplicate, s.Duplicates)
 	number(c, deadLettered, s.Refused)
+	number(c, fenced, s.Fenced)
 	number(c, pendingBytes, s.PendingBytes)
 	number(c, pendingLimit, s.MaxPending)
 	number(c, lanes, s.Streams)

@@ -46,7 +46,7 @@ func DeadLetters(store interface {
 	}, []*metric{letters})
 }
 
-// Sink shows the connections of a sink that has any: a Pool method that gives a
+// Sink shows the connections of a sink that has any, by a Pool method that gives a
 // [sink.Pool]. One that has another sink inside, or will have, tells which by an
 // Unwrap method; nil: none yet.
 func Sink(name string, s engine.Sink) prometheus.Collector {
@@ -55,16 +55,14 @@ func Sink(name string, s engine.Sink) prometheus.Collector {
 		if w, ok := s.(interface{ Unwrap() engine.Sink }); ok {
 			inner = w.Unwrap()
 		}
-		pooled, ok := inner.(interface{ Pool() sink.Pool })
-		if !ok {
-			return
+		if pooled, ok := inner.(interface{ Pool() sink.Pool }); ok {
+			p := pooled.Pool()
+			number(c, pool, p.Open)
+			number(c, poolInUse, p.InUse)
+			number(c, poolLimit, p.Max)
+			number(c, poolOpened, p.Opened)
+			number(c, poolFailed, p.Failed)
 		}
-		p := pooled.Pool()
-		number(c, pool, p.Open)
-		number(c, poolInUse, p.InUse)
-		number(c, poolLimit, p.Max)
-		number(c, poolOpened, p.Opened)
-		number(c, poolFailed, p.Failed)
 	}, []*metric{pool, poolInUse, poolLimit, poolOpened, poolFailed})
 }
 
