@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/ingestd/ingestd/internal/seedbug"
 	"github.com/ingestd/ingestd/internal/tally"
 )
 
@@ -210,7 +211,7 @@ func (e *Engine) write(batches []Batch, leases []*Lease, f *figures) ([]Result, 
 		return nil, ErrUndelivered
 	}
 	ctx := e.writing
-	if len(leases) > 0 {
+	if len(leases) > 0 && !seedbug.Is("engine-lease-ends-no-write") {
 		var end context.CancelFunc
 		ctx, end = context.WithCancel(ctx)
 		defer end()

@@ -184,6 +184,7 @@ type outcome struct {
 	engine.Message
 	result engine.Result
 	err    error
+	held   bool // its lease, when it was heard
 }
 
 // producer remembers what it hears.
@@ -199,7 +200,7 @@ func (p *producer) Settled(ms []engine.Message, r engine.Result, err error) {
 	defer p.mu.Unlock()
 	for _, m := range ms {
 		m.Data = bytes.Clone(m.Data)
-		p.outcomes = append(p.outcomes, outcome{m, r, err})
+		p.outcomes = append(p.outcomes, outcome{m, r, err, m.Lease.Held()})
 	}
 }
 
@@ -320,7 +321,7 @@ func (r *running) check() {
 			r.t.Errorf("%q: message %d was settled after %d", o.ID, o.Tag, last)
 		}
 		lastTag[from] = o.Tag
-		if errors.Is(o.err, engine.ErrFenced) && o.Lease.Held() {
+		if errors.Is(o.err, engine.ErrFenced) && o.held {
 			r.t.Errorf("message %d of %q was fenced, and its lease is held", o.Tag, o.ID)
 		}
 		if o.Kind != engine.Report {

@@ -20,6 +20,13 @@ type step struct {
 	wait    time.Duration
 	message engine.Message
 	size    int // of its data
+	lease   int // which of the sender's; 0: none
+}
+
+// A tenure is for how long there is a lease. Then there is another.
+type tenure struct {
+	lasts time.Duration
+	lose  bool // it is lost before its time is over
 }
 
 // A spell is how the sink is from a moment on.
@@ -40,17 +47,22 @@ func TestSchedules(t *testing.T) {
 		updated.Writers = options.Writers
 		senders := rapid.SliceOfN(rapid.SliceOfN(rapid.Custom(drawStep), 1, 100), 1, 4).Draw(rt, "senders")
 		spells := rapid.SliceOfN(rapid.Custom(drawSpell), 0, 6).Draw(rt, "spells")
+		tenures := rapid.SliceOfN(rapid.Custom(drawTenure), 1, 8).Draw(rt, "tenures")
 		drainAfter := time.Duration(rapid.IntRange(0, 60_000).Draw(rt, "drain")) * time.Millisecond
 		updateAfter := time.Duration(rapid.IntRange(0, 60_000).Draw(rt, "update")) * time.Millisecond
 
 		synctest.Test(t, func(*testing.T) {
 			s := newStore()
 			weather := &weather{spells: spells, began: time.Now()}
-			s.fault = weather.fault
+			leases := newLeases(tenures)
+			s.fault = func(ctx context.Context, batches []engine.Batch) (int, error) {
+				leases.check(rt, batches)
+				return weather.fault(ctx, batches)
+			}
 			r := start(rt, s, func(o *engine.Options) { *o = options })
 			var all sync.WaitGroup
 			for i, steps := range senders {
-				all.Go(func() { r.play(fmt.Sprint("sender", i), steps) })
+				all.Go(func() { r.play(fmt.Sprint("sender", i), steps, leases) })
 			}
 			all.Go(func() {
 				time.Sleep(updateAfter)
@@ -63,10 +75,14 @@ func TestSchedules(t *testing.T) {
 			r.stop()
 			err := <-r.result
 			all.Wait()
+			leases.end()
 			r.check()
 			for _, o := range r.heard() {
 				bad := o.Op == "bad" && (o.Kind == engine.Report || o.Kind == engine.Done)
 				refused := engine.IsPermanent(o.err) && !errors.Is(o.err, engine.ErrConflict)
+				if fine && o.Kind == engine.Report && errors.Is(o.err, engine.ErrUndelivered) {
+					rt.Errorf("given up although the sink worked: %+v", o)
+				}
 				if o.err == nil && bad || refused && !bad {
 					rt.Errorf("%v %q of %q: %v", o.Kind, o.Op, o.ID, o.err)
 				}
@@ -85,11 +101,12 @@ func TestSchedules(t *testing.T) {
 }
 
 // play does what a sender does, until the drain begins.
-func (r *running) play(sender string, steps []step) {
+func (r *running) play(sender string, steps []step, leases *leases) {
 	for _, s := range steps {
 		time.Sleep(s.wait)
 		m := s.message
 		m.Sender = sender
+		m.Lease = leases.now(s.lease)
 		m.Data = bytes.Repeat([]byte("x"), s.size)
 		if m.Client != "" {
 			m.Client = sender
@@ -137,13 +154,99 @@ func drawStep(t *rapid.T) step {
 	m.Op = rapid.SampledFrom([]string{"", "", "", "", "", "", "bad", "stuck"}).Draw(t, "op")
 	wait := rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 0, 0, 1, 100, 3000}).Draw(t, "wait")
 	size := rapid.SampledFrom([]int{1, 1, 1, 1, 1, 1, 1, 100, 5000, 20_000}).Draw(t, "size")
-	return step{time.Duration(wait) * time.Millisecond, m, size}
+	lease := rapid.SampledFrom([]int{0, 0, 0, 1, 1, 2}).Draw(t, "lease")
+	return step{time.Duration(wait) * time.Millisecond, m, size, lease}
+}
+
+func drawTenure(t *rapid.T) tenure {
+	lasts := rapid.SampledFrom([]int{0, 1, 10, 500, 3000, 10_000, 100_000}).Draw(t, "lasts")
+	return tenure{time.Duration(lasts) * time.Millisecond, rapid.Bool().Draw(t, "lose")}
+}
+
+// leases are those that senders have now: of two rights, which are lost again and
+// again.
+type leases struct {
+	mu      sync.Mutex
+	tenures []tenure
+	current [2]*engine.Lease
+	over    map[*engine.Lease]time.Time // when it is lost
+	ended   bool
+}
+
+func newLeases(tenures []tenure) *leases {
+	l := &leases{tenures: tenures, over: make(map[*engine.Lease]time.Time)}
+	for i := range l.current {
+		l.next(i, i)
+	}
+	return l
+}
+
+// next makes the lease of right i for the tenure n, and sees to it that there is
+// another after it.
+func (l *leases) next(i, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return
+	}
+	t := l.tenures[n%len(l.tenures)]
+	held := t.lasts
+	if t.lose {
+		held = time.Hour
+	}
+	lease := engine.NewLease(held)
+	l.current[i] = lease
+	l.over[lease] = time.Now().Add(t.lasts)
+	time.AfterFunc(t.lasts, func() {
+		if t.lose {
+			lease.Lose()
+		}
+		time.AfterFunc(time.Second, func() { l.next(i, n+1) })
+	})
+}
+
+// now gives the lease of the right i, from 1 on; none for 0.
+func (l *leases) now(i int) *engine.Lease {
+	if i == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current[i-1]
+}
+
+// check looks for what is written after its lease was lost.
+func (l *leases) check(rt *rapid.T, batches []engine.Batch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one := func(m *engine.Message) {
+		if at, ok := l.over[m.Lease]; ok && at.Before(time.Now()) {
+			rt.Errorf("%v of %q is written %v after its lease was lost", m.Kind, m.ID, time.Since(at))
+		}
+	}
+	for _, b := range batches {
+		for i := range b.Messages {
+			one(&b.Messages[i])
+		}
+		if b.Final != nil {
+			one(b.Final)
+		}
+	}
+}
+
+func (l *leases) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	for lease := range l.over {
+		lease.Lose()
+	}
 }
 
 func drawSpell(t *rapid.T) spell {
 	return spell{
 		after: time.Duration(rapid.IntRange(0, 20_000).Draw(t, "after")) * time.Millisecond,
-		mood:  rapid.SampledFrom([]string{"fine", "down", "blocked", "stuck", "stuck", "rejects", "refuses"}).Draw(t, "mood"),
+		mood:  rapid.SampledFrom([]string{"fine", "down", "blocked", "stuck", "stuck", "rejects", "refuses", "hangs"}).Draw(t, "mood"),
 		takes: time.Duration(rapid.SampledFrom([]int{0, 1, 50, 2000}).Draw(t, "takes")) * time.Millisecond,
 		part:  rapid.IntRange(0, 30).Draw(t, "part"),
 	}
@@ -172,11 +275,14 @@ func (w *weather) fine() bool {
 	now := w.now()
 	return len(w.spells) == 0 ||
 		now == w.spells[len(w.spells)-1] && now.mood != "down" && now.mood != "blocked" && now.mood != "stuck" &&
-			now.takes <= time.Millisecond
+			now.mood != "hangs" && now.takes <= time.Millisecond
 }
 
 func (w *weather) fault(ctx context.Context, batches []engine.Batch) (int, error) {
 	s := w.now()
+	if s.mood == "hangs" {
+		s.mood, s.takes = "down", 20*time.Second
+	}
 	timer := time.NewTimer(s.takes)
 	defer timer.Stop()
 	select {

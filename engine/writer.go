@@ -248,7 +248,10 @@ func (w *writer) try() bool {
 func (w *writer) judge(d *delivery) {
 	switch {
 	case d.failure == nil:
-		if d.told {
+		switch {
+		case d.told && d.allFenced():
+			w.engine.log.Info("stream is not tried any more: its lease was lost", "id", hclog.Quote(d.lane.id))
+		case d.told:
 			w.engine.log.Info("stream is stored again", "id", hclog.Quote(d.lane.id), "attempts", d.attempts)
 		}
 		d.suspect, d.told = false, false
