@@ -11,7 +11,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -110,7 +109,7 @@ func (c Connection) CheckFiles() (faults, doubts error) {
 	faults = c.TLS.CheckFiles()
 	for _, file := range []struct {
 		option, name string
-		option2      func(string) error
+		use          func(string) error
 	}{
 		{"nkey_file", c.NKeyFile, func(name string) error { _, err := nats.NkeyOptionFromSeed(name); return err }},
 		{"credentials_file", c.CredentialsFile, checkCredentials},
@@ -120,7 +119,7 @@ func (c Connection) CheckFiles() (faults, doubts error) {
 		}
 		if _, err := os.ReadFile(file.name); err != nil {
 			faults = errors.Join(faults, &engine.OptionError{Option: file.option, Problem: fmt.Sprintf("cannot be read: %v", err)})
-		} else if file.option2(file.name) != nil { // which may quote the seed
+		} else if file.use(file.name) != nil { // which may quote the seed
 			faults = errors.Join(faults, &engine.OptionError{Option: file.option, Problem: "cannot be used: there is no seed of a user in it"})
 		}
 		if info, err := os.Stat(file.name); err == nil && info.Mode().Perm()&0o004 != 0 {
@@ -204,7 +203,7 @@ func (c Connection) Dial(ctx context.Context, name string, log hclog.Logger) (*n
 		}
 		return nil, ctx.Err()
 	case err != nil:
-		return nil, fmt.Errorf("connect to %s: %w", c.Hosts(), err)
+		return nil, Classify(fmt.Errorf("connect: %w", err))
 	}
 	return nc, nil
 }
@@ -254,83 +253,4 @@ func (c Connection) encryption() []nats.Option {
 		}, nil))
 	}
 	return options
-}
-
-// dialer makes the connections. The first one ends with the context.
-type dialer struct {
-	net.Dialer
-
-	mu    sync.Mutex
-	ctx   context.Context // nil once the first connection is there
-	stops []func() bool
-}
-
-// Dial is called by the library, for each server that it tries.
-func (d *dialer) Dial(network, address string) (net.Conn, error) {
-	d.mu.Lock()
-	ctx := d.ctx
-	d.mu.Unlock()
-	if ctx == nil {
-		return d.Dialer.Dial(network, address)
-	}
-	conn, err := d.DialContext(ctx, network, address)
-	if err == nil {
-		d.mu.Lock()
-		d.stops = append(d.stops, context.AfterFunc(ctx, func() { _ = conn.Close() }))
-		d.mu.Unlock()
-	}
-	return conn, err
-}
-
-// opened tells whether the connection now is one that the context does not end.
-func (d *dialer) opened() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.ctx = nil
-	alive := true
-	for _, stop := range d.stops {
-		alive = stop()
-	}
-	d.stops = nil
-	return alive
-}
-
-// teller writes the log of a connection.
-type teller struct {
-	log hclog.Logger
-
-	mu    sync.Mutex
-	since time.Time
-	last  string // what the log was told of
-	tries int
-}
-
-func (t *teller) lost(nc *nats.Conn, err error) {
-	if nc.IsClosed() {
-		return
-	}
-	t.mu.Lock()
-	t.since, t.last, t.tries = time.Now(), "", 0
-	t.mu.Unlock()
-	t.log.Warn("connection lost", "error", err)
-}
-
-func (t *teller) failed(_ *nats.Conn, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.tries++
-	if text := err.Error(); text != t.last {
-		t.last = text
-		t.log.Warn("cannot connect", "error", err)
-	}
-}
-
-func (t *teller) back(nc *nats.Conn) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.log.Info("connected again", "server", nc.ConnectedAddr(), "failed-tries", t.tries, "after", time.Since(t.since).Round(time.Millisecond))
-}
-
-func (t *teller) error(_ *nats.Conn, _ *nats.Subscription, err error) {
-	t.log.Warn("the server or the connection reports an error", "error", err)
 }

@@ -1,6 +1,9 @@
 package jet
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // MaxPartitions is the most partitions that a stream may have.
 const MaxPartitions = 4096
@@ -18,4 +21,12 @@ func Partition(id string, count int) int {
 // Subject gives the subject of a partition.
 func Subject(subject string, partition int) string {
 	return subject + "." + strconv.Itoa(partition)
+}
+
+// ValidName tells whether s can name a stream, or be a token of a subject: 1 to 200
+// letters of ASCII, digits, - and _.
+func ValidName(s string) bool {
+	return s != "" && len(s) <= 200 && !strings.ContainsFunc(s, func(r rune) bool {
+		return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
 }

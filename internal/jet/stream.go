@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,8 +59,12 @@ func EnsureStream(ctx context.Context, js jetstream.JetStream, c StreamConfig) (
 			MaxBytes:    c.MaxBytes,
 			Metadata:    map[string]string{partitionsKey: strconv.Itoa(c.Partitions), layoutKey: strconv.Itoa(version)},
 		})
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // somebody was faster, with other settings
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // somebody was faster, with other settings
 			stream, err = js.Stream(ctx, c.Name)
+		case is(err, noStorage, noMemory, overStreamBytes, noReplicas, overlap, maxStreams):
+			err = engine.Blocked(fmt.Errorf("cannot be made with subject %s.*, max_bytes %v, replicas %d: %w",
+				c.Subject, engine.Size(c.MaxBytes), c.Replicas, err))
 		}
 	}
 	if err != nil {
@@ -157,25 +162,37 @@ func (c StreamConfig) differs(is jetstream.StreamConfig) (all []string) {
 	return all
 }
 
-// Classify marks what only an operator can mend: a stream that is gone, or that
-// cannot be made or used as it is.
+// Classify marks what only an operator can mend: that we may not connect or publish,
+// and a stream that is gone.
 func Classify(err error) error {
-	var api *jetstream.APIError
-	switch {
-	case err == nil || engine.IsBlocked(err):
-		return err
-	case errors.Is(err, nats.ErrPermissionViolation), errors.Is(err, nats.ErrAuthorization),
-		errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked),
-		errors.Is(err, nats.ErrAccountAuthExpired):
-		return engine.Blocked(err)
-	case !errors.As(err, &api):
-		return err
+	for _, refused := range []error{
+		nats.ErrPermissionViolation, nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,
+	} {
+		if errors.Is(err, refused) {
+			return engine.Blocked(err)
+		}
 	}
-	switch {
-	case api.ErrorCode == jetstream.JSErrCodeStreamNotFound, api.ErrorCode == 10076, // JetStream is off
-		api.ErrorCode == 10039, // for this account
-		api.ErrorCode == 10109: // the stream is sealed
+	if is(err, jetstream.JSErrCodeStreamNotFound, notEnabled, notForAccount, sealed) {
 		return engine.Blocked(err)
 	}
 	return err
+}
+
+// The codes that JetStream gives its errors.
+const (
+	noMemory        jetstream.ErrorCode = 10028
+	maxStreams      jetstream.ErrorCode = 10027
+	notForAccount   jetstream.ErrorCode = 10039
+	noStorage       jetstream.ErrorCode = 10047
+	overlap         jetstream.ErrorCode = 10065
+	noReplicas      jetstream.ErrorCode = 10074
+	notEnabled      jetstream.ErrorCode = 10076
+	sealed          jetstream.ErrorCode = 10109
+	overStreamBytes jetstream.ErrorCode = 10122
+)
+
+// is tells whether err is an answer of JetStream with one of the codes.
+func is(err error, codes ...jetstream.ErrorCode) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode)
 }

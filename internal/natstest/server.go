@@ -18,6 +18,11 @@ type Option func(*server.Options)
 // SyncAlways makes the server sync each message to the disk before it acks it.
 func SyncAlways(o *server.Options) { o.SyncAlways = true }
 
+// MaxPayload is how large a message may be.
+func MaxPayload(bytes int32) Option {
+	return func(o *server.Options) { o.MaxPayload = bytes }
+}
+
 // Server is one that may be running.
 type Server struct {
 	t    testing.TB
