@@ -2,6 +2,7 @@ package mysql_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -97,7 +98,8 @@ func TestStaleConnection(t *testing.T) {
 func TestDeadTransaction(t *testing.T) {
 	dsn := mariadbtest.DSN(t)
 	through := with(t, dsn, func(cfg *driver.Config) {
-		cfg.Params = map[string]string{"wait_timeout": "1", "innodb_lock_wait_timeout": "5"}
+		cfg.Params = idleLimit(t, dsn, 1)
+		cfg.Params["innodb_lock_wait_timeout"] = "5"
 	})
 	p, through := newProxy(t, through)
 	s := opened(t, config(through))
@@ -144,4 +146,20 @@ func TestContextEndsAnywhere(t *testing.T) {
 	if n := count(t, db, "SELECT messages FROM streams"); n != 300 {
 		t.Errorf("%d messages are counted, not 300", n)
 	}
+}
+
+// idleLimit is the parameter of a DSN that ends transactions that rest for so many
+// seconds.
+func idleLimit(t testing.TB, dsn string, seconds int) map[string]string {
+	t.Helper()
+	name := "wait_timeout"
+	if isMariaDB(t, dsn) {
+		name = "idle_write_transaction_timeout"
+	}
+	return map[string]string{name: strconv.Itoa(seconds)}
+}
+
+func isMariaDB(t testing.TB, dsn string) bool {
+	t.Helper()
+	return count(t, mariadbtest.DB(t, dsn), "SELECT VERSION() LIKE '%MariaDB%'") == 1
 }

@@ -119,6 +119,19 @@ var limits = map[string]string{
 	"wait_timeout":             "60",
 }
 
+// idleLimit is the setting of MariaDB, in seconds, after which it ends a transaction
+// that has written something and waits for its next statement: the process is frozen,
+// or the network is gone. Another process that writes the same streams then waits for
+// no more than that, less than for a lock, and less than the time after which the
+// partitions of a dead reader are taken over. MySQL has no such setting.
+//
+// What Config.Apply does between its statements counts, too, and may take longer: then
+// there is none, unless the DSN has it.
+const (
+	idleLimit   = "idle_write_transaction_timeout"
+	idleSeconds = 5
+)
+
 // driverConfig is the DSN as the driver gets it.
 func (c Config) driverConfig(log hclog.Logger) (*driver.Config, error) {
 	cfg, err := driver.ParseDSN(string(c.DSN))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ingestd/ingestd/internal/seedbug"
 	"github.com/ingestd/ingestd/sink"
 )
 
@@ -40,11 +41,15 @@ func (s *Sink) connect(ctx context.Context) (w *writer, err error) {
 		err = c.QueryRowContext(ctx, "SELECT @@max_allowed_packet, CONCAT(@@version, ' ', @@version_comment)").
 			Scan(&w.packet, &server)
 	}
+	maria := strings.Contains(strings.ToLower(server), "mariadb")
+	if err == nil && maria && s.limitsIdle && !seedbug.Is("mysql-frozen-keeps-locks") {
+		_, err = c.ExecContext(ctx, fmt.Sprintf("SET SESSION %s = %d", idleLimit, idleSeconds))
+	}
 	if err != nil {
 		w.conn.Discard()
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	s.maria.Store(strings.Contains(strings.ToLower(server), "mariadb"))
+	s.maria.Store(maria)
 	w.hook = &sink.Hook{
 		Apply: s.apply, Ends: implicitCommits, Over: rolledBack, Code: code, MaxBytes: w.packet, TooBig: tooBig,
 	}

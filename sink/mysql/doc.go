@@ -41,8 +41,20 @@
 // utf8mb4, a strict sql_mode, so that nothing is cut or changed on its way in,
 // and READ COMMITTED. innodb_lock_wait_timeout is 10 s and wait_timeout 60 s,
 // unless the DSN says otherwise: so a server that has not noticed that a
-// connection is gone does not keep its locks for hours. A DSN that asks for
-// clientFoundRows or multiStatements is refused: with the first the server does
-// not tell new rows from old ones. A connection that was denied something is
-// exchanged, because its session would not notice that its rights were given back.
+// connection is gone does not keep its locks for hours.
+//
+// A process that is frozen in the middle of a transaction, or whose network is gone,
+// keeps the locks for 5 s on MariaDB: idle_write_transaction_timeout is set to that.
+// Where another process takes over its streams, it waits for no longer. The frozen
+// one, when it goes on, gets a transient error, and what it writes again is found by
+// its key. What Config.Apply does between two statements counts as well, and ends the
+// transaction when it takes longer; so with an Apply it is not set, unless the DSN does.
+// MySQL has no such setting: there wait_timeout alone bounds it, and a DSN with
+// wait_timeout=10 has connections ended that are idle for 10 s, which are exchanged.
+// The time that a statement takes never counts.
+//
+// A DSN that asks for clientFoundRows or multiStatements is refused: with the first
+// the server does not tell new rows from old ones. A connection that was denied
+// something is exchanged, because its session would not notice that its rights were
+// given back.
 package mysql

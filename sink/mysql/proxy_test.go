@@ -24,6 +24,7 @@ type proxy struct {
 	commit func() (answered bool)
 	// holding: a COMMIT is not sent on, and its connection to the server stays.
 	holding bool
+	held    chan struct{} // receives where one is held
 }
 
 // hold keeps the COMMITs that come from now on, and lets the server believe that
@@ -51,7 +52,7 @@ func newProxy(t testing.TB, dsn string) (*proxy, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{t: t, server: cfg.Addr, l: l, conns: make(map[net.Conn]bool)}
+	p := &proxy{t: t, server: cfg.Addr, l: l, conns: make(map[net.Conn]bool), held: make(chan struct{}, 16)}
 	p.wg.Go(p.serve)
 	t.Cleanup(p.close)
 	cfg.Addr = l.Addr().String()
@@ -106,6 +107,7 @@ func (p *proxy) forth(client, server net.Conn, quiet chan struct{}, answer chan 
 			held = p.holding
 			p.mu.Unlock()
 			if held {
+				p.held <- struct{}{}
 				continue
 			}
 			if commit != nil {

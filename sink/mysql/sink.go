@@ -33,6 +33,8 @@ type Sink struct {
 	opened, failed atomic.Uint64 // see Pool
 
 	maria atomic.Bool // what the server said of itself last
+
+	limitsIdle bool // idleLimit is the sink's own
 }
 
 var _ engine.Sink = (*Sink)(nil)
@@ -65,6 +67,8 @@ func Open(ctx context.Context, c Config, log hclog.Logger) (*Sink, error) {
 		apply:   c.Apply,
 		writers: make(chan *writer, c.Writers),
 	}
+	_, set := cfg.Params[idleLimit]
+	s.limitsIdle = c.Apply == nil && !set
 	s.db.SetMaxOpenConns(c.Writers)
 	s.db.SetMaxIdleConns(0)
 	if err := s.open(ctx, c); err != nil {
