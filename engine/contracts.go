@@ -17,7 +17,8 @@ import "context"
 // again, in order, until Write succeeds or the error is permanent. So a key (ID,
 // Seq, Client) that is stored already with the same Op, Code and Data must not
 // fail a Write, and is kept once; with other content it is a [Reject] of
-// [ErrConflict]. The same key may come twice in one Write.
+// [ErrConflict]. The same key may come twice in one Write. An end has no key: see
+// [EndReason].
 //
 // What Write returns decides what happens next:
 //

@@ -73,6 +73,13 @@ type Message struct {
 }
 
 // EndReason says why a stream ended.
+//
+// An end is a state, and has no key by which a sink could tell an old one from a new
+// one: what was written last holds, an end or a message. So whatever is written again
+// must go on to where it was, as the engine and the spool do; then the stream is left
+// as it was. An end that is written again alone, after later messages were stored, ends
+// the stream until its next message. No sink keeps that apart: who may store the
+// messages of a stream must be the only one who does, which is what a [Lease] is for.
 type EndReason string
 
 // The reasons for which a stream ends. The empty one means that it goes on.
