@@ -47,7 +47,7 @@ func (s *Sink) explain(ctx context.Context, err error) error {
 		if told != nil {
 			return engine.Blocked(fmt.Errorf("not connected to %s: %w", s.config.Hosts(), *told))
 		}
-		return fmt.Errorf("not connected to %s: %w", s.config.Hosts(), err)
+		return fmt.Errorf("not connected to %s", s.config.Hosts())
 
 	case errors.Is(err, jetstream.ErrAsyncPublishTimeout):
 		if told != nil {
