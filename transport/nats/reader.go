@@ -73,7 +73,7 @@ func open(ctx context.Context, c Config, pace pace) (*Reader, error) {
 }
 
 // URL says which servers and which stream it reads, without secrets.
-func (r *Reader) URL() string { return "nats://" + r.config.Hosts() + "/" + r.config.Stream }
+func (r *Reader) URL() string { return "nats " + r.config.Hosts() + " stream " + r.config.Stream }
 
 // Close closes the connection of a Reader that is not served.
 func (r *Reader) Close() error {
