@@ -120,7 +120,7 @@ func (c Connection) CheckFiles() (faults, doubts error) {
 		if _, err := os.ReadFile(file.name); err != nil {
 			faults = errors.Join(faults, &engine.OptionError{Option: file.option, Problem: fmt.Sprintf("cannot be read: %v", err)})
 		} else if file.use(file.name) != nil { // which may quote the seed
-			faults = errors.Join(faults, &engine.OptionError{Option: file.option, Problem: "cannot be used: there is no seed of a user in it"})
+			faults = errors.Join(faults, &engine.OptionError{Option: file.option, Problem: "cannot be used: what should be in it is not there, or broken"})
 		}
 		if info, err := os.Stat(file.name); err == nil && info.Mode().Perm()&0o004 != 0 {
 			doubts = errors.Join(doubts, &engine.OptionError{
@@ -137,10 +137,14 @@ func checkCredentials(name string) error {
 	if err := nats.UserCredentials(name)(&o); err != nil {
 		return err
 	}
-	if _, err := o.UserJWT(); err != nil {
+	token, err := o.UserJWT()
+	switch {
+	case err != nil:
 		return err
+	case strings.Count(token, ".") != 2: // where there is none, it is all that is in the file
+		return errors.New("no JWT")
 	}
-	_, err := o.SignatureCB([]byte("nonce"))
+	_, err = o.SignatureCB([]byte("nonce"))
 	return err
 }
 
@@ -231,26 +235,31 @@ func (c Connection) encryption() []nats.Option {
 	if c.TLS == nil {
 		return nil
 	}
-	options := []nats.Option{nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.TLS.ServerName})}
-	if c.TLS.CA != "" {
-		roots := outbound.TLS{CA: c.TLS.CA}
-		options = append(options, nats.ClientTLSConfig(nil, func() (*x509.CertPool, error) {
-			config, err := roots.Load()
-			if err != nil {
-				return nil, err
-			}
-			return config.RootCAs, nil
-		}))
-	}
+	var pair nats.TLSCertHandler
 	if c.TLS.Cert != "" {
-		pair := outbound.TLS{Cert: c.TLS.Cert, Key: c.TLS.Key}
-		options = append(options, nats.ClientTLSConfig(func() (tls.Certificate, error) {
-			config, err := pair.Load()
+		files := outbound.TLS{Cert: c.TLS.Cert, Key: c.TLS.Key}
+		pair = func() (tls.Certificate, error) {
+			config, err := files.Load()
 			if err != nil {
 				return tls.Certificate{}, err
 			}
 			return config.Certificates[0], nil
-		}, nil))
+		}
+	}
+	var roots nats.RootCAsHandler
+	if c.TLS.CA != "" {
+		files := outbound.TLS{CA: c.TLS.CA}
+		roots = func() (*x509.CertPool, error) {
+			config, err := files.Load()
+			if err != nil {
+				return nil, err
+			}
+			return config.RootCAs, nil
+		}
+	}
+	options := []nats.Option{nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.TLS.ServerName})}
+	if pair != nil || roots != nil {
+		options = append(options, nats.ClientTLSConfig(pair, roots))
 	}
 	return options
 }
