@@ -138,7 +138,13 @@ func TestUnfitStream(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			config := good()
 			c.change(&config)
-			if _, err := js.CreateStream(t.Context(), config); err != nil {
+			var err error
+			// Of one that was deleted something may still be there.
+			natstest.Eventually(t, "the stream is made", func() bool {
+				_, err = js.CreateStream(t.Context(), config)
+				return err == nil || !strings.Contains(err.Error(), "error creating store")
+			})
+			if err != nil {
 				t.Fatal(err)
 			}
 			defer func() { _ = js.DeleteStream(t.Context(), "ingest") }()
@@ -153,13 +159,13 @@ func TestUnfitStream(t *testing.T) {
 				}
 			}
 			s, _, err := jet.EnsureStream(t.Context(), js, streamConfig())
-			check("the writer", err)
+			check("who writes", err)
 			if err == nil && s.MaxMessage != 5000 {
 				t.Errorf("the largest message is %d", s.MaxMessage)
 			}
 			if c.reader {
 				_, err := jet.OpenStream(t.Context(), js, "ingest")
-				check("the reader", err)
+				check("who reads", err)
 			}
 		})
 	}
