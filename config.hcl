@@ -152,6 +152,36 @@ sink "sqlite" {
 #   format = "json" # one JSON object a line
 # }
 
+# A stream of NATS, from which other daemons take the messages.
+#
+# sink "nats" {
+#   url              = ["nats://127.0.0.1:4222"] # servers of one cluster
+#   user             = ""                        # with password; or one of the next three
+#   password         = ""                        # env("NATS_PASSWORD")
+#   token            = ""
+#   nkey_file        = ""
+#   credentials_file = ""
+#   connect_timeout  = "5s"
+#   stream           = "ingest" # made where it is missing, with what follows
+#   subject          = "ingest"
+#   partitions       = 64      # as many daemons can read it; for ever
+#   replicas         = 1       # 3: one server of NATS may fail
+#   storage          = "file"  # memory
+#   max_bytes        = "10GiB" # then it takes no more
+#   ack_timeout      = "5s"
+#   writers          = 2
+#   group_size       = 8000 # messages that are published together
+# }
+
+# The transport that reads it, in daemons with another sink. It has the same settings
+# of the connection, and as the sink it may have a block tls, as a feed has.
+#
+# transport "nats" {
+#   stream = "ingest"
+#   group  = "ingest" # the daemons of a group share the partitions
+#   name   = ""       # that of the host
+# }
+
 # The page, its API, /metrics, /healthz and /readyz
 admin {
   listen = "127.0.0.1:7002" # "" turns it off

@@ -22,12 +22,12 @@ func (c *config) hclWithOrigins() string {
 
 func (c *config) write(origins hclx.Origins) string {
 	var out strings.Builder
-	block := func(header, path, of string, config any) {
+	block := func(header, path, of string, config any, known ...string) {
 		fmt.Fprintf(&out, "\n%s {", header)
 		if origins != nil {
 			fmt.Fprintf(&out, " # %s", origins.Of(of))
 		}
-		fmt.Fprintf(&out, "\n%s}\n", hclx.WriteWith(origins, "  ", path, config))
+		fmt.Fprintf(&out, "\n%s}\n", hclx.WriteWith(origins, "  ", path, config, known...))
 	}
 	out.WriteString(hclx.WriteWith(origins, "", "", c.core))
 	for _, t := range c.transports {
@@ -35,9 +35,9 @@ func (c *config) write(origins hclx.Origins) string {
 		if t.label != "" {
 			header += fmt.Sprintf(" %q", t.label)
 		}
-		block(header, t.path(), t.path(), t.config)
+		block(header, t.path(), t.path(), t.config, t.known()...)
 	}
-	block(fmt.Sprintf("sink %q", c.sink.name), "sink."+c.sink.name, "sink", c.sink.config)
+	block(fmt.Sprintf("sink %q", c.sink.name), "sink."+c.sink.name, "sink", c.sink.config, c.sink.known()...)
 	return out.String()
 }
 
@@ -75,6 +75,7 @@ func (c *config) memory(files uint64) string {
 		line(spoolBytes, "the spool, whatever is in it")
 	}
 	line(baseBytes, "the program itself")
+	c.memoryOfReaders(func(format string, args ...any) { fmt.Fprintf(&out, format, args...) })
 	for _, t := range c.transports {
 		if bodies, ok := hclx.Get[engine.Size](t.config, "max_bodies"); ok {
 			fmt.Fprintf(&out, "# The bodies of %s: %s at the most; %s is usual for each request besides.\n",

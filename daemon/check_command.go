@@ -12,7 +12,7 @@ import (
 
 type checkCommand struct {
 	source  `embed:""`
-	Connect bool `help:"Open the sink, too. One that makes its tables or its file makes them."`
+	Connect bool `help:"Open the sink, and what reads a stream of NATS, too. A sink that makes its tables, its file or its stream makes them."`
 }
 
 // Help implements kong's HelpProvider.
@@ -36,13 +36,11 @@ func (c *checkCommand) Run(a *app) error {
 	}
 	ctx, signals := watchSignals(context.Background(), hclog.NewNullLogger())
 	defer signals.stop()
-	sink, err := cfg.sink.open(ctx, cfg.sink.config, hclog.NewNullLogger())
-	if err == nil {
-		fmt.Fprintf(a.stdout, "\n# The sink can be written: %s\n", sink)
-		err = sink.Close()
-	}
+	err = cfg.connect(ctx, func(format string, args ...any) {
+		fmt.Fprintf(a.stdout, "\n# "+format+"\n", args...)
+	})
 	if err != nil {
-		return outside(errors.New(hclx.Redact(fmt.Sprintf("open sink %s: %v", cfg.sink.name, err), cfg.secrets()...)))
+		return outside(errors.New(hclx.Redact(err.Error(), cfg.secrets()...)))
 	}
 	return nil
 }

@@ -146,12 +146,15 @@ func (c *config) engineOptions() engine.Options {
 		if n, ok := hclx.Get[int](c.sink.config, "writers"); ok {
 			o.Writers = n
 		}
+		if n, ok := hclx.Get[int](c.sink.config, "group_size"); ok {
+			o.GroupSize = n
+		}
 	}
 	return o
 }
 
 // enginePlaces says under which names the configuration has the engine's options,
-// but for "writers", which is the sink's.
+// but for "writers" and "group_size", which are the sink's.
 var enginePlaces = map[string]string{
 	"batch_size":       "router.batch_size",
 	"batch_bytes":      "router.batch_bytes",
@@ -213,10 +216,10 @@ func (c *core) level() hclog.Level { return hclog.LevelFromString(c.Log.Level) }
 func (c *config) secrets() []string {
 	found := hclx.Secrets(&c.core)
 	if c.sink.config != nil { // as it is where mistakes do not matter
-		found = append(found, hclx.Secrets(c.sink.config)...)
+		found = append(found, c.sink.secrets(c.sink.config)...)
 	}
 	for _, t := range c.transports {
-		found = append(found, hclx.Secrets(t.config)...)
+		found = append(found, t.secrets(t.config)...)
 	}
 	return found
 }

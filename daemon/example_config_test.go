@@ -31,7 +31,7 @@ func TestExampleOfOtherSinks(t *testing.T) {
 	t.Setenv("INGEST_MYSQL_DSN", "user:password@tcp(host:3306)/database")
 	p := testPlugins(t)
 	uncommented := regexp.MustCompile(`(?m)^# ?`).ReplaceAllString
-	for _, name := range []string{"mysql", "stdout"} {
+	for _, name := range []string{"mysql", "stdout", "nats"} {
 		_, block, ok := strings.Cut(ingestd.ExampleConfig(), "# sink \""+name+"\"")
 		block, _, closed := strings.Cut(block, "\n# }")
 		if !ok || !closed {
@@ -47,7 +47,7 @@ func TestExampleOfOtherSinks(t *testing.T) {
 			}
 		}
 		for _, path := range hclx.Paths("", defaults) {
-			if !strings.Contains(block, path) {
+			if !strings.Contains(block, path) && !strings.HasPrefix(path, "tls.") {
 				t.Errorf("config.hcl does not show %s of the sink %s", path, name)
 			}
 		}
@@ -69,6 +69,29 @@ func TestExampleOfHTTP(t *testing.T) {
 	}
 	websocket, _ := p.transport("websocket")
 	common := hclx.Paths("", websocket.defaults())
+	for _, path := range hclx.Paths("", kind.defaults()) {
+		if !strings.Contains(block, path) && !slices.Contains(common, path) {
+			t.Errorf("config.hcl does not show %s", path)
+		}
+	}
+}
+
+// So is the transport that reads a stream, but for its connection, which is that of the
+// sink.
+func TestExampleOfNATS(t *testing.T) {
+	p := testPlugins(t)
+	_, block, _ := strings.Cut(ingestd.ExampleConfig(), "# transport \"nats\"")
+	block, _, closed := strings.Cut(block, "\n# }")
+	if !closed {
+		t.Fatal("config.hcl does not show it")
+	}
+	cfg := testConfig(t, p, "transport \"nats\""+regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(block, "")+"\n}")
+	kind, _ := p.transport("nats")
+	if changed := hclx.Changed("", kind.defaults(), cfg.transports[0].config); len(changed) > 0 {
+		t.Errorf("these are not the defaults: %v", changed)
+	}
+	sink, _ := p.sink("nats")
+	common := hclx.Paths("", sink.defaults())
 	for _, path := range hclx.Paths("", kind.defaults()) {
 		if !strings.Contains(block, path) && !slices.Contains(common, path) {
 			t.Errorf("config.hcl does not show %s", path)

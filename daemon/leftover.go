@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +19,12 @@ func (d *daemon) keepSpool() error {
 	segments, err := filesIn(d.cfg.spoolDir(), "", ".seg")
 	if err != nil || len(segments) == 0 {
 		return err
+	}
+	for _, t := range d.cfg.transports {
+		if t.reads {
+			return fmt.Errorf("messages are left in the spool, %s, and %s cannot be read with one: store them first, by a start without that transport",
+				d.cfg.spoolDir(), t.path())
+		}
 	}
 	c := *d.cfg
 	c.Delivery.Spool, c.Delivery.SpoolMax = true, max(c.Delivery.SpoolMax, leastSpool)

@@ -45,6 +45,7 @@ type loader struct {
 	plugins *plugins
 	cfg     *config
 	top     *hclx.Block
+	sink    *hclx.Block            // nil: it cannot be told which it is
 	blocks  map[string]*hclx.Block // of the transports, by their paths
 }
 
@@ -55,10 +56,11 @@ func (l *loader) decode() {
 	top.Report(l.cfg.validate())
 	l.top = top
 
-	sink := l.decodeSink(ofType(blocks, "sink"))
+	l.sink = l.decodeSink(ofType(blocks, "sink"))
 	l.decodeTransports(ofType(blocks, "transport"))
-	l.reportEngine(top, sink)
+	l.reportEngine(top, l.sink)
 	l.checkSpool(top)
+	l.checkLeases()
 	l.checkListeners(top)
 	l.Finish(l.plugins.paths(), l.variables())
 }

@@ -10,9 +10,14 @@ import (
 	"github.com/ingestd/ingestd/engine"
 )
 
-// checkFiles reports what is wrong with the files that the transports name. What is
-// to be said of one that several name is said once.
+// checkFiles reports what is wrong with the files that sink and transports name. What
+// is to be said of one that several name is said once.
 func (l *loader) checkFiles() {
+	if b := l.sink; b != nil {
+		faults, doubts := l.cfg.sink.files(l.cfg.sink.config)
+		b.Report(faults)
+		b.Warn(doubts)
+	}
 	said := map[string]bool{}
 	for _, t := range l.cfg.transports {
 		faults, doubts := t.files(t.config)

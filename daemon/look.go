@@ -10,6 +10,7 @@ import (
 	"github.com/ingestd/ingestd/daemon/internal/api"
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/internal/seedbug"
+	"github.com/ingestd/ingestd/metrics"
 	"github.com/ingestd/ingestd/spool"
 	"github.com/ingestd/ingestd/transport"
 )
@@ -24,7 +25,7 @@ type look struct {
 	restart      []string // settings that need one
 
 	starting, draining bool
-	opening            bool   // the sink is not open yet
+	opening, away      bool   // the sink is not open yet, or not connected
 	target, product    string // where the sink writes, and what that is
 
 	engine engine.Stats
@@ -63,6 +64,7 @@ func (d *daemon) look(ctx context.Context, p *parts, draining bool) *look {
 	if late, is := p.sink.(*lateSink); is {
 		l.opening = late.sink.Load() == nil
 	}
+	l.away = away(p.sink)
 	if p.spool != nil {
 		l.spool, l.spoolHealth = p.spool.Stats(), p.spool.Health()
 		l.draining = l.draining || l.spoolHealth.Draining
@@ -76,7 +78,11 @@ func (d *daemon) look(ctx context.Context, p *parts, draining bool) *look {
 		l.lettersErr = nil // they are closed, or ctx has ended
 	}
 	for i, t := range p.transports {
-		l.transports = append(l.transports, transportOf(t, d.cfg.transports[i].name))
+		of := transportOf(t, d.cfg.transports[i].name)
+		if of.NATS != nil {
+			of.NATS.Detail = d.redact(of.NATS.Detail)
+		}
+		l.transports = append(l.transports, of)
 	}
 	if p.admin != nil {
 		l.minuteAgo = p.admin.MinuteAgo().Refused
@@ -99,6 +105,8 @@ func transportOf(t namedTransport, kind string) api.Transport {
 		s := t.Stats()
 		a.Feeds, a.FeedsConnected = &s.Feeds, &s.Connected
 		a.Messages, a.Errors = s.Messages, s.Errors
+	case metrics.NATSStats:
+		a.NATS, a.Messages = natsOf(t), t.Stats().Messages
 	}
 	return a
 }
@@ -116,7 +124,7 @@ func (l *look) Status() api.Status {
 		Condition: condition, Summary: l.redact(summary),
 		Messages: api.Messages{
 			Received: l.engine.Accepted, Stored: l.engine.Stored, Duplicates: l.engine.Duplicates,
-			DeadLettered: l.engine.Refused, Pending: l.engine.Pending, PendingBytes: l.engine.PendingBytes,
+			DeadLettered: l.engine.Refused, Fenced: l.engine.Fenced, Pending: l.engine.Pending, PendingBytes: l.engine.PendingBytes,
 			MaxPending: int64(l.cfg.Router.MaxPending), Rejected: map[string]uint64{},
 		},
 		Streams: api.StreamCounts{
@@ -179,8 +187,11 @@ func (l *look) sinkStatus() api.Sink {
 
 // sinkTrouble is what keeps the sink from storing; nil: nothing.
 func (l *look) sinkTrouble() (since time.Time, err error) {
-	if l.health.Blocked != nil {
+	switch {
+	case l.health.Blocked != nil:
 		return l.health.BlockedSince, l.health.Blocked
+	case l.health.Failing == nil && l.away:
+		return time.Time{}, errAway
 	}
 	return l.health.FailingSince, l.health.Failing
 }
@@ -191,7 +202,7 @@ func (l *look) sinkState() string {
 		return "blocked"
 	case l.opening:
 		return "opening"
-	case l.health.Failing != nil:
+	case l.health.Failing != nil, l.away:
 		return "failing"
 	case l.draining:
 		return "draining"

@@ -41,6 +41,8 @@ func (d *daemon) metricsHandler(p *parts) http.Handler {
 			all = append(all, metrics.HTTP(name, t))
 		case metrics.WebSocketClientStats:
 			all = append(all, metrics.WebSocketClient(name, t))
+		case metrics.NATSStats:
+			all = append(all, metrics.NATS(name, t))
 		}
 		ways = append(ways, t)
 	}

@@ -90,6 +90,9 @@ func meaningsOf(t *testing.T) map[string]string {
 				strings.Replace(row[1], "KIND", "websocket_client", 1),
 			}
 		}
+		if end, ok := strings.CutPrefix(row[1], "END."); ok {
+			names = []string{"sink." + end, "transport." + end}
+		}
 		if strings.Contains(row[1], ".SERVER.") {
 			names = []string{strings.Replace(row[1], "SERVER", "websocket", 1), strings.Replace(row[1], "SERVER", "http", 1)}
 		}

@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/ingestd/ingestd/daemon/internal/hclx"
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/sink/mysql"
+	sinknats "github.com/ingestd/ingestd/sink/nats"
 	"github.com/ingestd/ingestd/sink/sqlite"
 	"github.com/ingestd/ingestd/sink/stdout"
 	"github.com/ingestd/ingestd/transport"
+	"github.com/ingestd/ingestd/transport/nats"
 )
 
 // builtin is the table of the plugins that every ingestd has. The first of each
@@ -21,10 +25,12 @@ func builtin() []Option {
 		WithSink("sqlite", sqlite.DefaultConfig, sqlite.Open),
 		WithSink("mysql", mysql.DefaultConfig, mysql.Open),
 		WithSink("stdout", stdout.DefaultConfig, stdout.Open),
+		WithSink("nats", sinknats.DefaultConfig, sinknats.Open),
 
 		WithTransport("websocket", defaultWebSocket, listenWebSocket),
 		WithTransport("http", defaultHTTP, listenHTTP),
 		WithTransport("websocket_client", transport.DefaultWebSocketClientConfig, dialWebSocket),
+		WithTransport("nats", nats.DefaultConfig, readNATS),
 	}
 }
 
@@ -146,8 +152,8 @@ type Option func(*plugins)
 
 // WithSink adds a kind of sink: sink "name" in the configuration. Defaults gives
 // its settings before the configuration is read, Open opens it; ctx ends when the
-// daemon is to stop. The int setting "writers", where it has one, says how many
-// goroutines call its Write.
+// daemon is to stop. The int settings "writers" and "group_size", where it has them,
+// say how many goroutines call its Write, and how many messages each call has at most.
 func WithSink[C Config, S Sink](
 	name string, defaults func() C, open func(context.Context, C, hclog.Logger) (S, error),
 ) Option {
@@ -174,6 +180,7 @@ func WithTransport[C Config, T Transport](
 				return listen(ctx, *config.(*C), h)
 			},
 			update: updaterOf[C, T](),
+			reads:  reads[T](),
 		})
 	}
 }
@@ -198,6 +205,15 @@ type kind struct {
 
 func (k kind) kindName() string { return k.name }
 
+// known are the values of secrets that everybody knows: its defaults.
+func (k kind) known() []string { return hclx.Secrets(k.defaults()) }
+
+// secrets are those in a configuration that nobody knows.
+func (k kind) secrets(config any) []string {
+	known := k.known()
+	return slices.DeleteFunc(hclx.Secrets(config), func(s string) bool { return slices.Contains(known, s) })
+}
+
 func kindOf[C Config](name string, defaults func() C) kind {
 	return kind{
 		name:     name,
@@ -221,6 +237,7 @@ type transportKind struct {
 	kind
 	listen func(context.Context, any, Host) (Transport, error)
 	update func(t Transport, config any) error // nil: nothing of it changes while it runs
+	reads  bool                                // a stream of NATS
 }
 
 type plugins struct {

@@ -28,7 +28,7 @@ func (l *look) Readiness() api.Readiness {
 	}
 	j.engine(l.health, fmt.Sprintf("%s live, %s pending, %s of %s", count(l.engine.Streams, "stream"),
 		count(int(l.engine.Pending), "message"), human(engine.Size(l.engine.PendingBytes)), human(l.cfg.Router.MaxPending)))
-	j.sink(l.health, sink, l.target, l.spooled)
+	j.sink(l.health, l.away, sink, l.target, l.spooled)
 	if l.draining {
 		j.add("dead_letters", "draining")
 	} else {
@@ -101,7 +101,7 @@ func (j *judge) engine(h engine.Health, detail string) {
 
 // sink judges the sink. One that is blocked takes no messages, unless there is a
 // spool to wait in.
-func (j *judge) sink(h engine.Health, name, detail string, spooled bool) {
+func (j *judge) sink(h engine.Health, away bool, name, detail string, spooled bool) {
 	switch {
 	case h.Blocked != nil:
 		j.add(name, "blocked", detail+": "+h.Blocked.Error())
@@ -110,6 +110,8 @@ func (j *judge) sink(h engine.Health, name, detail string, spooled bool) {
 		}
 	case h.Failing != nil:
 		j.add(name, "failing", detail+": "+h.Failing.Error())
+	case away:
+		j.add(name, "failing", detail+": "+errAway.Error())
 	default:
 		j.add(name, "ok", detail)
 	}
@@ -155,20 +157,24 @@ func (j *judge) spool(h spool.Health, s spool.Stats, limit engine.Size) {
 	j.add("spool", state, detail, refused)
 }
 
-// transport judges a transport. A feed that is away is no reason to take no more
-// messages.
+// transport judges a transport. A feed that is away, or NATS, is no reason to take no
+// more messages.
 func (j *judge) transport(t *api.Transport, draining bool) {
-	state, feeds := "ok", ""
+	state, far := "ok", ""
 	if t.Feeds != nil {
-		feeds = fmt.Sprintf("%d of %s connected", *t.FeedsConnected, count(*t.Feeds, "feed"))
+		far = fmt.Sprintf("%d of %s connected", *t.FeedsConnected, count(*t.Feeds, "feed"))
 		if *t.FeedsConnected < *t.Feeds {
 			state = "failing"
 		}
 	}
-	if draining {
-		state, feeds = "draining", ""
+	if t.NATS != nil {
+		far = natsText(t.NATS)
+		state = t.NATS.State
 	}
-	j.add(t.Name, state, t.URL, feeds)
+	if draining {
+		state, far = "draining", ""
+	}
+	j.add(t.Name, state, t.URL, far)
 }
 
 func (j *judge) readiness(redact func(string) string) api.Readiness {

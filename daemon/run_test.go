@@ -224,7 +224,7 @@ func TestJudge(t *testing.T) {
 	} {
 		j := judge{now: now}
 		j.engine(c.health, "")
-		j.sink(c.health, "sink.test", "test", false)
+		j.sink(c.health, false, "sink.test", "test", false)
 		s := j.readiness(asItIs)
 		if states := s.Parts[0].State + " " + s.Parts[1].State; s.Ready != c.ready || states != c.states || s.Ready == (s.Reason != "") {
 			t.Errorf("%s: %+v", c.name, s)
@@ -255,7 +255,7 @@ func TestJudgeWithASpool(t *testing.T) {
 	} {
 		j := judge{now: now}
 		j.spool(c.spool, spool.Stats{}, engine.GiB)
-		j.sink(c.engine, "sink.test", "test", true)
+		j.sink(c.engine, false, "sink.test", "test", true)
 		j.engine(behindSpool(c.engine), "")
 		s := j.readiness(asItIs)
 		states := s.Parts[0].State + " " + s.Parts[1].State

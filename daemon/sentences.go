@@ -47,6 +47,9 @@ func (l *look) summary() (condition, sentence string) {
 	case connected < feeds:
 		return "failing", fmt.Sprintf("Of %s, %s connected. What comes is stored.", people(int64(feeds), "feed"), isAre(int64(connected)))
 	}
+	if condition, sentence := l.behind(); sentence != "" {
+		return condition, sentence
+	}
 	if refusing := l.refusing(); refusing != "" {
 		return "refusing", refusing
 	}
@@ -77,6 +80,10 @@ func (l *look) sinkSentence() string {
 	case l.health.Blocked != nil:
 		return fmt.Sprintf("%s has stored nothing since %s, and does not until somebody acts: %s. %s.",
 			name, l.clock(since), short(err), l.waiting())
+	case err != nil && l.away && since.IsZero():
+		return fmt.Sprintf("%s is out of reach; %s.", name, lowerFirst(l.waiting()))
+	case err != nil && l.away:
+		return fmt.Sprintf("%s has been out of reach since %s; %s.", name, l.clock(since), lowerFirst(l.waiting()))
 	case err != nil:
 		return fmt.Sprintf("%s since %s; %s.", does(name, err), l.clock(since), lowerFirst(l.waiting()))
 	case l.opening:
@@ -180,7 +187,7 @@ func sinkTitle(name, product string) string {
 	if product != "" {
 		return product
 	}
-	if title, ok := map[string]string{"sqlite": "SQLite", "mysql": "MySQL", "stdout": "Standard output"}[name]; ok {
+	if title, ok := map[string]string{"sqlite": "SQLite", "mysql": "MySQL", "stdout": "Standard output", "nats": "NATS"}[name]; ok {
 		return title
 	}
 	return "The sink " + name

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
 	"github.com/ingestd/ingestd/deadletters"
+	"github.com/ingestd/ingestd/metrics"
 	"github.com/ingestd/ingestd/transport"
 )
 
@@ -105,11 +106,14 @@ func (p *parts) watch(ctx context.Context) error {
 // announce writes the one line that says that the daemon is ready. It is written
 // whatever the log's level is, since scripts wait for it.
 func (d *daemon) announce(p *parts) {
-	var servers, feeds []string
+	var servers, feeds, streams []string
 	for _, t := range p.transports {
-		if _, dials := t.Transport.(*transport.WebSocketClient); dials {
+		switch t.Transport.(type) {
+		case *transport.WebSocketClient:
 			feeds = append(feeds, t.URL())
-		} else {
+		case metrics.NATSStats:
+			streams = append(streams, t.URL())
+		default:
 			servers = append(servers, t.URL())
 		}
 	}
@@ -117,7 +121,7 @@ func (d *daemon) announce(p *parts) {
 	for _, way := range []struct {
 		in   string
 		urls []string
-	}{{"listening", servers}, {"feeds", feeds}} {
+	}{{"listening", servers}, {"feeds", feeds}, {"reading", streams}} {
 		switch len(way.urls) {
 		case 0:
 		case 1:
@@ -139,6 +143,9 @@ func (d *daemon) summarize(p *parts) {
 	args := []any{
 		"accepted", stats.Accepted, "stored", stats.Stored, "duplicates", stats.Duplicates,
 		"refused", stats.Refused,
+	}
+	if stats.Fenced > 0 {
+		args = append(args, "fenced", stats.Fenced)
 	}
 	if p.spool == nil {
 		args = append(args, "undelivered", stats.Undelivered)

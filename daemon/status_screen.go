@@ -142,6 +142,8 @@ func transportText(t *api.Transport) string {
 	var text []string
 	if t.Feeds != nil && t.FeedsConnected != nil && *t.Feeds > 0 {
 		text = append(text, fmt.Sprintf("%d of %d feeds connected", *t.FeedsConnected, *t.Feeds))
+	} else if t.NATS != nil {
+		text = append(text, natsText(t.NATS))
 	} else if t.Connections != nil {
 		text = append(text, grouped(*t.Connections)+" connected")
 	}

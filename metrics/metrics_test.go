@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -17,8 +18,10 @@ import (
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/metrics"
 	"github.com/ingestd/ingestd/sink"
+	sinknats "github.com/ingestd/ingestd/sink/nats"
 	"github.com/ingestd/ingestd/spool"
 	"github.com/ingestd/ingestd/transport"
+	"github.com/ingestd/ingestd/transport/nats"
 )
 
 // discard stores nothing and says that it did.
@@ -32,6 +35,13 @@ type pooled struct{ discard }
 
 func (pooled) Pool() sink.Pool { return sink.Pool{Open: 1, InUse: 1, Max: 2, Opened: 3, Failed: 4} }
 
+// published is one that writes to NATS.
+type published struct{ discard }
+
+func (published) Stats() sinknats.Stats {
+	return sinknats.Stats{Connected: true, Publishes: 3, AckTimes: engine.Histogram{Bounds: []float64{1}, Counts: []uint64{3, 0}}}
+}
+
 // late is one that may have another inside.
 type late struct {
 	discard
@@ -44,12 +54,14 @@ type (
 	webSocketStats struct{ transport.WebSocketStats }
 	httpStats      struct{ transport.HTTPStats }
 	feedStats      struct{ transport.WebSocketClientStats }
+	natsStats      struct{ all nats.Stats }
 	letters        struct{ err error }
 )
 
 func (s webSocketStats) Stats() transport.WebSocketStats  { return s.WebSocketStats }
 func (s httpStats) Stats() transport.HTTPStats            { return s.HTTPStats }
 func (s feedStats) Stats() transport.WebSocketClientStats { return s.WebSocketClientStats }
+func (s natsStats) Stats() nats.Stats                     { return s.all }
 func (l letters) Count(context.Context) (int64, error)    { return 7, l.err }
 
 func newEngine(t testing.TB) *engine.Engine {
@@ -91,9 +103,11 @@ func TestEverything(t *testing.T) {
 	ws := webSocketStats{transport.WebSocketStats{Refusals: map[string]uint64{"auth": 1}, Errors: map[string]uint64{"bad_json": 1}}}
 	post := httpStats{transport.HTTPStats{Refusals: map[string]uint64{"auth": 1}, Errors: map[string]uint64{"bad_json": 1}}}
 	feed := feedStats{transport.WebSocketClientStats{Errors: map[string]uint64{"bad_json": 1}}}
+	stream := natsStats{nats.Stats{Partitions: 64, Owned: 32}}
 	names := families(t, metrics.Spool(s, e), metrics.DeadLetters(letters{}), metrics.Sink("one", pooled{}), metrics.Sink("two", pooled{}),
 		metrics.WebSocket("a", ws), metrics.WebSocket("b", ws), metrics.HTTP("c", post), metrics.HTTP("d", post),
-		metrics.WebSocketClient("e", feed), metrics.WebSocketClient("f", feed), metrics.Rejected(ws, post, feed),
+		metrics.WebSocketClient("e", feed), metrics.WebSocketClient("f", feed), metrics.NATS("g", stream), metrics.NATS("h", stream), metrics.Sink("three", published{}),
+		metrics.Rejected(ws, post, feed, stream),
 		metrics.Ready(func() bool { return true }), metrics.Build("v1", "abc", "go1"))
 	for _, name := range metrics.Names() {
 		if !slices.Contains(names, name) {
@@ -130,6 +144,25 @@ func TestRejected(t *testing.T) {
 		"ingest_messages_rejected_total{reason=\"bad_json\"} 4\ningest_messages_rejected_total{reason=\"overloaded\"} 2\n"
 	if !strings.HasSuffix(text, want) {
 		t.Errorf("%s", text)
+	}
+}
+
+// What is behind, and how old, is that of the transport; a sink that is not open yet
+// tells nothing.
+func TestNATS(t *testing.T) {
+	text := scrape(t, metrics.NATS("nats.a", natsStats{nats.Stats{Connected: true, Behind: 7, OldestUnsettled: time.Now().Add(-time.Hour)}}),
+		metrics.Sink("nats", &late{inner: published{}}))
+	for _, want := range []string{
+		`ingest_nats_connected{transport="nats.a"} 1`, `ingest_nats_behind_carriers{transport="nats.a"} 7`,
+		`ingest_nats_oldest_age_seconds{transport="nats.a"} 36`, `ingest_nats_sink_connected{sink="nats"} 1`,
+		`ingest_nats_sink_publishes_total{sink="nats"} 3`, `ingest_nats_sink_ack_duration_seconds_count{sink="nats"} 3`,
+	} {
+		if !strings.Contains(text, "\n"+want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if text := scrape(t, metrics.Sink("nats", &late{})); text != "" {
+		t.Errorf("before it is open:\n%s", text)
 	}
 }
 

@@ -63,7 +63,10 @@ func Sink(name string, s engine.Sink) prometheus.Collector {
 			number(c, poolOpened, p.Opened)
 			number(c, poolFailed, p.Failed)
 		}
-	}, []*metric{pool, poolInUse, poolLimit, poolOpened, poolFailed})
+		if publishes, ok := inner.(NATSSinkStats); ok {
+			c.natsSink(publishes.Stats())
+		}
+	}, []*metric{pool, poolInUse, poolLimit, poolOpened, poolFailed}, ofNATSSink)
 }
 
 // Ready shows whether a program would take messages.

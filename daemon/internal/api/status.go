@@ -51,7 +51,7 @@ type Readiness struct {
 // Part is the state of one part of the daemon.
 type Part struct {
 	Name   string `json:"name"`
-	State  string `json:"state"` // ok draining full failing blocked failed
+	State  string `json:"state"` // ok draining full waiting failing blocked failed
 	Detail string `json:"detail"`
 }
 
@@ -61,6 +61,7 @@ type Messages struct {
 	Stored       uint64            `json:"stored"`
 	Duplicates   uint64            `json:"duplicates"`
 	DeadLettered uint64            `json:"dead_lettered"`
+	Fenced       uint64            `json:"fenced"`  // of partitions that were lost: somebody else stores them
 	Pending      int64             `json:"pending"` // in memory, accepted and not settled
 	PendingBytes int64             `json:"pending_bytes"`
 	MaxPending   int64             `json:"max_pending"`
@@ -133,6 +134,20 @@ type Transport struct {
 
 	Feeds          *int `json:"feeds,omitempty"`
 	FeedsConnected *int `json:"feeds_connected,omitempty"`
+
+	NATS *NATS `json:"nats,omitempty"`
+}
+
+// NATS is how reading a stream of NATS is.
+type NATS struct {
+	Connected  bool   `json:"connected"`
+	State      string `json:"state"`      // ok failing waiting
+	Detail     string `json:"detail"`     // why not ok
+	Partitions int    `json:"partitions"` // that the stream has
+	Owned      int    `json:"owned"`      // that this daemon reads
+	Readers    int    `json:"readers"`    // daemons of the group, this one too
+	Behind     int64  `json:"behind"`     // carriers of these partitions that are not settled
+	Oldest     Time   `json:"oldest"`     // when the oldest of those that were read was published
 }
 
 // Sink is how the sink is.
@@ -140,7 +155,7 @@ type Sink struct {
 	Name     string `json:"name"`
 	Target   string `json:"target"`
 	State    string `json:"state"` // ok failing blocked opening draining
-	Since    Time   `json:"since"` // of failing and blocked
+	Since    Time   `json:"since"` // of failing and blocked, where that is known
 	Error    string `json:"error"`
 	Sentence string `json:"sentence"`
 }

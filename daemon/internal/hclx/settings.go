@@ -21,7 +21,7 @@ func settings(prefix string, v reflect.Value, live bool) (all []Setting) {
 		path, live := join(prefix, f.name), live || f.live
 		switch {
 		case !f.block:
-			all = append(all, Setting{path, typeOf(f.value), literal(f.value), live})
+			all = append(all, Setting{path, typeOf(f.value), literal(plainly(f.value)), live})
 		case f.value.Kind() == reflect.Slice:
 			all = append(all, settings(path+".NAME", reflect.New(f.value.Type().Elem()), live)...)
 		case f.value.Kind() == reflect.Pointer && f.value.IsNil():
@@ -31,6 +31,15 @@ func settings(prefix string, v reflect.Value, live bool) (all []Setting) {
 		}
 	}
 	return all
+}
+
+// plainly gives a list of what is no secret as what may be shown. What is not in a
+// list is shown where it is empty, anyway.
+func plainly(v reflect.Value) reflect.Value {
+	if isSecret(v.Type()) && v.Kind() == reflect.Slice && !v.IsNil() {
+		return reflect.ValueOf(secretsOf(v))
+	}
+	return v
 }
 
 // typeOf names the type of a setting for a person.

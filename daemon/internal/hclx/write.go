@@ -3,6 +3,7 @@ package hclx
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,9 +17,10 @@ import (
 func Write(indent string, config any) string { return WriteWith(nil, indent, "", config) }
 
 // WriteWith is Write, with a comment behind each setting that says where it came
-// from. Path is that of the block. Nil origins: no comments.
-func WriteWith(origins Origins, indent, path string, config any) string {
-	w := writer{origins: origins}
+// from. Path is that of the block. Nil origins: no comments. What is among known is
+// no secret: it stands in the program, as a default does.
+func WriteWith(origins Origins, indent, path string, config any, known ...string) string {
+	w := writer{origins: origins, known: known}
 	w.fields(indent, path, reflect.ValueOf(config))
 	return w.out.String()
 }
@@ -27,6 +29,15 @@ func WriteWith(origins Origins, indent, path string, config any) string {
 type writer struct {
 	out     strings.Builder
 	origins Origins // nil: they are not written
+	known   []string
+}
+
+// literal is that of a value, and plain where it is known.
+func (w *writer) literal(v reflect.Value) string {
+	if isSecret(v.Type()) && !slices.ContainsFunc(secretsOf(v), func(s string) bool { return !slices.Contains(w.known, s) }) {
+		v = plainly(v)
+	}
+	return literal(v)
 }
 
 // farRight is the last column, in characters, to which comments are moved so that
@@ -43,7 +54,7 @@ func (w *writer) fields(indent, path string, v reflect.Value) {
 	var lines, origins []string
 	for _, f := range fieldsOf(v) {
 		if !f.block {
-			lines = append(lines, fmt.Sprintf("%s%-*s = %s", indent, widest, f.name, literal(f.value)))
+			lines = append(lines, fmt.Sprintf("%s%-*s = %s", indent, widest, f.name, w.literal(f.value)))
 			origins = append(origins, w.origins.Of(join(path, f.name)))
 		}
 	}

@@ -1,0 +1,144 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/ingestd/ingestd/daemon/internal/api"
+	"github.com/ingestd/ingestd/daemon/internal/hclx"
+	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/metrics"
+	"github.com/ingestd/ingestd/transport/nats"
+)
+
+// Both ends of a stream of NATS: an edge writes it, which is a daemon with such a
+// sink, and a writer daemon reads it, by such a transport.
+
+// readNATS opens a transport that reads a stream.
+func readNATS(ctx context.Context, c nats.Config, h Host) (*nats.Reader, error) {
+	c.Logger = h.Logger
+	return nats.Open(ctx, c)
+}
+
+// reads tells whether transports of type T read a stream of NATS.
+func reads[T Transport]() bool {
+	var t T
+	_, is := any(t).(metrics.NATSStats)
+	return is
+}
+
+// checkLeases refuses a spool together with a transport that reads a stream. What a
+// spool hands on has no lease any more: it would be written after another daemon had
+// taken its partition.
+func (l *loader) checkLeases() {
+	for _, t := range l.cfg.transports {
+		if t.reads && l.cfg.Delivery.Spool {
+			l.top.ReportOption(&engine.OptionError{Option: "delivery.spool", Problem: fmt.Sprintf(
+				"must be false with %s: what is not stored yet is in the stream already, and what is in a spool "+
+					"could be stored after another daemon has taken over", t.path(),
+			)})
+		}
+	}
+}
+
+// connect opens what the daemon would connect to, and closes it again.
+func (c *config) connect(ctx context.Context, tell func(format string, args ...any)) error {
+	sink, err := c.sink.open(ctx, c.sink.config, hclog.NewNullLogger())
+	if err == nil {
+		tell("The sink can be written: %s", sink)
+		err = sink.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("open sink %s: %w", c.sink.name, err)
+	}
+	for _, t := range c.transports {
+		if !t.reads {
+			continue
+		}
+		opened, err := t.listen(ctx, t.config, Host{Name: t.path(), Logger: hclog.NewNullLogger()})
+		if err == nil {
+			tell("The transport can be read: %s", opened.URL())
+			err = opened.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("open %s: %w", t.path(), err)
+		}
+	}
+	return nil
+}
+
+// natsOf is how a transport is that reads a stream.
+func natsOf(t metrics.NATSStats) *api.NATS {
+	s := t.Stats()
+	n := &api.NATS{
+		Connected: s.Connected, Partitions: s.Partitions, Owned: s.Owned, Readers: s.Readers, Behind: s.Behind,
+		Oldest: api.At(s.OldestUnsettled), State: nats.StateOK,
+	}
+	if knows, is := t.(interface{ State() (state, detail string) }); is {
+		n.State, n.Detail = knows.State()
+	}
+	return n
+}
+
+// natsText tells how reading is.
+func natsText(n *api.NATS) string {
+	if n.State != nats.StateOK {
+		return n.Detail
+	}
+	return fmt.Sprintf("%d of %s, %s, %s behind", n.Owned, count(n.Partitions, "partition"), count(n.Readers, "reader"), count(int(n.Behind), "carrier"))
+}
+
+// away tells whether the sink is one that has lost its connection.
+func away(s Sink) bool {
+	var inner engine.Sink = s
+	if late, is := s.(*lateSink); is {
+		inner = late.Unwrap()
+	}
+	publishes, is := inner.(metrics.NATSSinkStats)
+	return is && !publishes.Stats().Connected
+}
+
+// errAway is what keeps a sink that is away from storing, before anything was tried.
+var errAway = errors.New("it is not connected")
+
+// longBehind is how old the oldest carrier may be before that is told.
+const longBehind = time.Minute
+
+// behind says what is wrong with reading streams; empty: nothing.
+func (l *look) behind() (condition, sentence string) {
+	for _, t := range l.transports {
+		n := t.NATS
+		if n == nil {
+			continue
+		}
+		late := l.now.Sub(n.Oldest.Time)
+		switch {
+		case !n.Connected:
+			return "failing", fmt.Sprintf("NATS is out of reach of %s, so nothing is read. What was read is stored.", t.Name)
+		case n.State != nats.StateOK:
+			return n.State, fmt.Sprintf("Not all is read by %s: %s.", t.Name, n.Detail)
+		case !n.Oldest.IsZero() && late >= longBehind:
+			condition = "waiting"
+			sentence = fmt.Sprintf("%s for %s, the oldest for %s.", wait(n.Behind, "carrier"), t.Name, about(late))
+		}
+	}
+	return condition, sentence
+}
+
+// maxPartition is the most that a partition takes of the memory of who reads it: see
+// [nats.Config].
+const maxPartition = 3 * engine.MiB
+
+// memoryOfReaders explains it for the transports that read streams.
+func (c *config) memoryOfReaders(line func(format string, args ...any)) {
+	for _, t := range c.transports {
+		if t.reads {
+			stream, _ := hclx.Get[string](t.config, "stream")
+			line("# Each partition of %s that %s reads: %s at the most. One daemon alone reads all.\n", stream, t.path(), human(maxPartition))
+		}
+	}
+}
