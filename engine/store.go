@@ -119,16 +119,17 @@ func (w *writer) build(spans []span) (count int) {
 		if s.d.failure != nil && !seedbug.Is("engine-overtake-a-failure") {
 			continue
 		}
+		whole := !s.d.leased && len(s.d.refusals) == 0 // as it nearly always is
 		for i := s.lo; i < s.hi; {
 			start, msgs := i, s.d.msgs
-			for i < s.hi && msgs[i].Kind == Report && !s.d.out(i) {
+			for i < s.hi && msgs[i].Kind == Report && (whole || !s.d.out(i)) {
 				i++
 			}
 			b := Batch{ID: s.d.lane.id, Messages: msgs[start:i:i]}
 			count += i - start
 			asks := false
 			if i < s.hi {
-				asks = !s.d.out(i) && control(&b, &msgs[i])
+				asks = (whole || !s.d.out(i)) && control(&b, &msgs[i])
 				i++
 			}
 			if asks {
