@@ -2,6 +2,7 @@ package nats
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ var quickPace = pace{
 
 func testConfig(urls ...string) Config {
 	c := DefaultConfig()
-	c.URL = nil
+	c.URL, c.Stream = nil, "s"
 	for _, url := range urls {
 		c.URL = append(c.URL, outbound.Secrets{engine.Secret(url)}...)
 	}
@@ -108,8 +109,9 @@ func (p *publisher) put(subject string, data []byte) uint64 {
 		if err == nil {
 			return ack.Sequence
 		}
-		if p.t.Context().Err() != nil || !pause(p.t.Context(), 20*time.Millisecond) {
-			p.t.Fatal(err)
+		if !pause(p.t.Context(), 20*time.Millisecond) {
+			p.t.Errorf("publish: %v", err)
+			return 0
 		}
 	}
 }
@@ -150,5 +152,25 @@ func (s *served) end(t testing.TB) {
 		s.done <- nil
 	case <-time.After(time.Minute):
 		t.Fatal("Serve does not return")
+	}
+}
+
+// floors gives the places of the group "ingest".
+func (p *publisher) floors(each func(partition int, at place)) {
+	p.t.Helper()
+	keys, err := p.js.KeyValue(p.t.Context(), p.name+"-readers")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for i := range p.size {
+		entry, err := keys.Get(p.t.Context(), key{group: "ingest", partition: i}.String())
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		var at place
+		if err := json.Unmarshal(entry.Value(), &at); err != nil {
+			p.t.Fatal(err)
+		}
+		each(i, at)
 	}
 }

@@ -1,0 +1,111 @@
+package nats
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/jet"
+	"github.com/ingestd/ingestd/internal/natstest"
+)
+
+// Readers join and leave under load. Each time they come to rest, each partition has
+// one owner, nothing is repeated that was settled, and nobody waits for a linger.
+func TestJoinsAndLeaves(t *testing.T) {
+	server := natstest.Start(t)
+	p := publish(t, server.URL())
+	p.stream("s", 8, jetstream.FileStorage)
+	recorded := record(t, p)
+	table := newTable()
+	hour := func(o *engine.Options) { o.BatchWait = 1 << 42 }
+	const ids, each = 40, 60
+	a := write(t, table, quickPace, testConfig(server.URL()), hour)
+	owns(t, map[*writer]int{a: 8})
+	l := p.load(ids, 0, each)
+	b := write(t, table, quickPace, testConfig(server.URL()), hour)
+	owns(t, map[*writer]int{a: 4, b: 4})
+	c := write(t, table, quickPace, testConfig(server.URL()), hour)
+	natstest.Eventually(t, "three have their shares", func() bool {
+		sum, least := 0, 8
+		for _, w := range []*writer{a, b, c} {
+			n := w.Stats().Owned
+			sum, least = sum+n, min(least, n)
+		}
+		return sum == 8 && least == 2
+	})
+	if n := c.Stats().Readers; n != 3 {
+		t.Errorf("there are %d readers", n)
+	}
+	b.end()
+	a.end()
+	owns(t, map[*writer]int{c: 8})
+	<-l.done
+	c.end() // which has its lanes written
+	table.right(t, ids, each)
+	if table.duplicates > 0 {
+		t.Errorf("%d messages were repeated", table.duplicates)
+	}
+	for name, w := range map[string]*writer{"a": a, "b": b, "c": c} {
+		if s := w.Stats(); s.TakenOver > 0 || s.Fenced > 0 || s.GivenBack == 0 {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+	recorded.check(t)
+}
+
+// A drain in the middle of a load: everything that was routed is settled and the
+// floors are exact, so the next reader begins with what comes next.
+func TestDrain(t *testing.T) {
+	server := natstest.Start(t)
+	p := publish(t, server.URL())
+	p.stream("s", 4, jetstream.FileStorage)
+	table := newTable()
+	const ids, each = 10, 400
+	l := p.load(ids, 0, each)
+	for i := 1; table.count() < ids*each; i++ {
+		w := write(t, table, quickPace, testConfig(server.URL()))
+		table.wait(t, min(ids*each, i*ids*each/8))
+		w.end()
+		p.floors(func(partition int, at place) {
+			if at.Owner != "" {
+				t.Errorf("partition %d has an owner after the drain", partition)
+			}
+			// What is behind the floor is not stored, and what is before it is.
+			m, err := p.js.Stream(t.Context(), "s")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for seq, behind := at.Floor, false; ; seq, behind = seq+1, true {
+				raw, err := m.GetMsg(t.Context(), seq)
+				if err != nil && behind {
+					break
+				}
+				if err != nil || raw.Subject != jet.Subject("s", partition) {
+					continue
+				}
+				carrier, err := jet.ReadCarrier(raw.Data)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var message engine.Message
+				carrier.Next(&message)
+				table.mu.Lock()
+				stored := table.keys[fmt.Sprint(message.ID, "/", message.Seq, "/c")]
+				table.mu.Unlock()
+				if stored == behind {
+					t.Errorf("partition %d has its floor at %d, and %d is stored: %v", partition, at.Floor, seq, stored)
+				}
+				if behind {
+					break
+				}
+			}
+		})
+	}
+	<-l.done
+	table.right(t, ids, each)
+	if table.duplicates > 0 {
+		t.Errorf("%d messages were repeated", table.duplicates)
+	}
+}
