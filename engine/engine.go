@@ -98,7 +98,7 @@ func New(sink Sink, o Options) (*Engine, error) {
 	for range o.Writers {
 		e.writers = append(e.writers, &writer{
 			engine: e, wake: make(chan struct{}, 1), flushed: make(chan struct{}, 1), written: make(chan []*delivery),
-			asked: make(chan struct{}),
+			asked: make(chan struct{}), closing: e.closing,
 		})
 	}
 	e.opts.Store(&o)
@@ -179,6 +179,16 @@ func (e *Engine) drain() (hung bool) {
 	}
 	<-settled
 	return true
+}
+
+// draining tells whether a drain has begun.
+func (e *Engine) draining() bool {
+	select {
+	case <-e.closing:
+		return true
+	default:
+		return false
+	}
 }
 
 // within tells whether done is closed before d is over.
@@ -307,12 +317,7 @@ func (e *Engine) Numbers() *Numbers { return e.numbers }
 
 // Health tells how the engine is.
 func (e *Engine) Health() Health {
-	var h Health
-	select {
-	case <-e.closing:
-		h.Draining = true
-	default:
-	}
+	h := Health{Draining: e.draining()}
 	h.FullSince = e.room.since()
 	e.health.tell(&h)
 	h.DeadLetters = e.letters.state()

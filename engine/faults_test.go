@@ -369,6 +369,30 @@ func TestBlockedSinkRefusesNothing(t *testing.T) {
 	})
 }
 
+// However long the last try of a stream took, a drain tries it again while there is
+// time: the sink may have come back.
+func TestDrainTriesWhatFailedSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		heal := time.Now().Add(45 * time.Second)
+		s.fault = func(context.Context, []engine.Batch) (int, error) {
+			if time.Now().After(heal) {
+				return 0, nil
+			}
+			time.Sleep(20 * time.Second)
+			return 0, errDown
+		}
+		r := start(t, s, func(o *engine.Options) { o.BatchSize = 1 })
+		r.send("a", "1")
+		time.Sleep(50 * time.Second) // it has failed alone, and is let alone for long
+		synctest.Wait()
+		if s.count() != 0 {
+			t.Error("stored already")
+		}
+		r.end()
+	})
+}
+
 func TestDrainGivesUpAndKeepsWhatIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()

@@ -98,7 +98,11 @@ func (w *writer) gather() {
 	}
 	retried, suspects := w.failed()
 	if suspects {
-		if !time.Now().Before(w.suspectAt) {
+		now := time.Now()
+		if most := now.Add(drainRest); w.engine.draining() && w.suspectAt.After(most) {
+			w.suspectAt = most
+		}
+		if !now.Before(w.suspectAt) {
 			w.rejoin(&w.suspects, 1, 0)
 			return
 		}

@@ -281,7 +281,7 @@ func (w *weather) fine() bool {
 func (w *weather) fault(ctx context.Context, batches []engine.Batch) (int, error) {
 	s := w.now()
 	if s.mood == "hangs" {
-		s.mood, s.takes = "down", 5*time.Second
+		s.mood, s.takes = "down", 20*time.Second
 	}
 	timer := time.NewTimer(s.takes)
 	defer timer.Stop()

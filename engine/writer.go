@@ -45,6 +45,8 @@ type writer struct {
 	written chan []*delivery // to settle; without a buffer, so that the last one is settled then
 	asked   chan struct{}    // the settler receives from it to show that it comes round
 
+	closing chan struct{} // the engine's, until rest has seen that it is closed
+
 	// touching is held by the goroutine while it may touch deliveries, which is
 	// always but while it waits or is in Write. See enter.
 	touching sync.Mutex
@@ -83,6 +85,9 @@ const (
 	// suspectRest is how much longer than the try of a suspect the writer has
 	// nothing to do with suspects after it.
 	suspectRest = 4
+
+	// drainRest is how long it waits for them in a drain, which has no time for more.
+	drainRest = time.Second
 )
 
 // broken tells whether the sink is taken for broken.
@@ -129,6 +134,8 @@ func (w *writer) rest(t time.Time, wake, stop <-chan struct{}) bool {
 	select {
 	case <-due:
 	case <-wake:
+	case <-w.closing:
+		w.closing = nil // gather waits less for suspects now
 	case <-abandoned:
 		w.suspectAt = time.Time{}
 	case <-stop:
