@@ -420,3 +420,34 @@ func TestLeaseAndASinkThatHangs(t *testing.T) {
 		close(gate)
 	})
 }
+
+// The log, which was told that a stream cannot be stored, is told that it is not tried
+// any more.
+func TestFencedIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.fault = func(_ context.Context, batches []engine.Batch) (int, error) {
+			return 0, each(batches, func(_, _ int, m engine.Message) error {
+				if string(m.Data) == "stuck" {
+					return errDown
+				}
+				return nil
+			})
+		}
+		var log bytes.Buffer
+		r := start(t, s, func(o *engine.Options) {
+			o.Logger = hclog.New(&hclog.LoggerOptions{Output: &log})
+		})
+		lease := engine.NewLease(time.Hour)
+		for _, data := range []string{"fine", "stuck"} {
+			r.route(engine.Message{ID: "bad", Data: []byte(data), Lease: lease})
+		}
+		time.Sleep(2 * time.Hour)
+		r.end()
+		text := log.String()
+		if !strings.Contains(text, "stream cannot be stored") || strings.Contains(text, "stored again") ||
+			!strings.Contains(text, `stream is not tried any more: its lease was lost: id="bad"`) {
+			t.Errorf("the log: %s", text)
+		}
+	})
+}
