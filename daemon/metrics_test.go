@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/coder/websocket"
 )
 
 // figures are what a scrape gave, by name and labels as they are written.
@@ -49,7 +47,7 @@ func scrape(t *testing.T, admin string) (text string, f figures) {
 // balance is how many messages are unaccounted for: protocol.md promises 0 at rest.
 func (f figures) balance() float64 {
 	return f["ingest_messages_received_total"] - f["ingest_messages_stored_total"] - f["ingest_messages_duplicate_total"] -
-		f["ingest_messages_dead_lettered_total"] - f["ingest_messages_pending"]
+		f["ingest_messages_dead_lettered_total"] - f["ingest_messages_fenced_total"] - f["ingest_messages_pending"]
 }
 
 // rest waits until so many messages are pending, and nothing moves, and checks the
@@ -167,7 +165,7 @@ func TestMetricsBalance(t *testing.T) {
 // conflict sends what is stored already, with other content.
 func conflict(t *testing.T, r *refusing) {
 	t.Helper()
-	c := r.dialAs("phone-7")
+	c := r.dialNamed("phone-7")
 	defer func() { _ = c.CloseNow() }()
 	r.send(c, `{"id":0,"seq":1,"data":"other"}`)
 	r.send(c, `{"op":"flush","id":0}`)
@@ -185,7 +183,7 @@ func backlog(t *testing.T, r *refusing, args []string) {
 	r.process = start(t, r.dir, append(args, "--set=transport.websocket.ack=spooled")...)
 	r.await("ready")
 	r.exec("BEGIN IMMEDIATE")
-	c := r.dialAs("phone-8")
+	c := r.dialNamed("phone-8")
 	for i := range 100 {
 		r.send(c, fmt.Sprintf(`{"id":%d,"seq":%d,"data":%d}`, i%4, i+1, i))
 	}
@@ -211,7 +209,7 @@ func TestMetricsAreClean(t *testing.T) {
 	}
 	r := startRefusingWith(t, append(free[:2:2], "--set=delivery.spool=true")...)
 	r.feed(8)
-	c := r.dialAs("client-of-mine")
+	c := r.dialNamed("client-of-mine")
 	r.send(c, `{"id":"stream-of-mine","op":"op-of-mine"}`)
 	if _, err := r.receive(c); err != nil {
 		t.Fatal(err)
@@ -229,17 +227,6 @@ func TestMetricsAreClean(t *testing.T) {
 		t.Errorf("a label has what a client chose:\n%s", text)
 	}
 	r.stop()
-}
-
-// dialAs connects with a name.
-func (r *refusing) dialAs(client string) *websocket.Conn {
-	r.t.Helper()
-	c, _, err := websocket.Dial(r.t.Context(), r.url()+"?client="+client, nil)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() { _ = c.CloseNow() })
-	return c
 }
 
 func startRefusingWith(t *testing.T, args ...string) *refusing {

@@ -21,7 +21,11 @@ import (
 // readNATS opens a transport that reads a stream.
 func readNATS(ctx context.Context, c nats.Config, h Host) (*nats.Reader, error) {
 	c.Logger = h.Logger
-	return nats.Open(ctx, c)
+	r, err := nats.Open(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("nats %s: %w", c.Hosts(), err)
+	}
+	return r, nil
 }
 
 // reads tells whether transports of type T read a stream of NATS.
@@ -89,7 +93,7 @@ func natsText(n *api.NATS) string {
 	if n.State != nats.StateOK {
 		return n.Detail
 	}
-	return fmt.Sprintf("%d of %s, %s, %s behind", n.Owned, count(n.Partitions, "partition"), count(n.Readers, "reader"), count(int(n.Behind), "carrier"))
+	return fmt.Sprintf("%d of %s, %s, %s behind", n.Owned, count(n.Partitions, "partition"), count(n.Readers, "reader"), people(n.Behind, "carrier"))
 }
 
 // away tells whether the sink is one that has lost its connection.

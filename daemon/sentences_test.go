@@ -71,6 +71,26 @@ func TestSentences(t *testing.T) {
 			spooled(l)
 			l.health.Blocked, l.health.BlockedSince = errors.New("no such table"), since
 		}},
+		{"NATS is out of reach; nothing waits.", func(l *look) { l.cfg.sink.name, l.away = "nats", true }},
+		{"NATS has been out of reach since 12:03:10 UTC; 48,201 messages wait in the spool.", func(l *look) {
+			spooled(l)
+			l.cfg.sink.name, l.away, l.health.Failing, l.health.FailingSince = "nats", true, errors.New("not connected"), since
+		}},
+		{`NATS has failed, with "the stream ingest is full", since 12:03:10 UTC; nothing waits.`, func(l *look) {
+			l.cfg.sink.name, l.health.Failing, l.health.FailingSince = "nats", errors.New("the stream ingest is full"), since
+		}},
+		{"NATS is out of reach of transport.nats, so nothing is read. What was read is stored.", func(l *look) {
+			l.transports = []api.Transport{{Name: "transport.nats", NATS: &api.NATS{State: "failing"}}}
+		}},
+		{"Not all is read by transport.nats: upgrade.", func(l *look) {
+			l.transports = []api.Transport{{Name: "transport.nats", NATS: &api.NATS{Connected: true, State: "failing", Detail: "upgrade"}}}
+		}},
+		{"1,204 carriers wait for transport.nats, the oldest for 6 minutes.", func(l *look) {
+			l.transports = []api.Transport{{Name: "transport.nats", NATS: &api.NATS{Connected: true, State: "ok", Behind: 1204, Oldest: api.At(since)}}}
+		}},
+		{"Ready. Nothing has come yet.", func(l *look) {
+			l.transports = []api.Transport{{NATS: &api.NATS{Connected: true, State: "ok", Behind: 1204, Oldest: api.At(l.now.Add(-time.Second))}}}
+		}},
 		{"MySQL is not open yet; 48,201 messages wait in the spool.", func(l *look) { spooled(l); l.opening = true }},
 		{"The spool has failed, and nothing is taken any more: no sync.", func(l *look) {
 			spooled(l)
@@ -141,6 +161,32 @@ func TestJudgeFeeds(t *testing.T) {
 		r := j.readiness(asItIs)
 		if r.Parts[0].State != c.state || r.Parts[0].Detail != c.says || !r.Ready {
 			t.Errorf("%d connected: %+v", c.connected, r)
+		}
+	}
+}
+
+// A stream that is not read is told of, and is no reason to be not ready; nor is a sink
+// that is away.
+func TestJudgeNATS(t *testing.T) {
+	for _, c := range []struct {
+		nats        api.NATS
+		draining    bool
+		state, says string
+	}{
+		{api.NATS{Connected: true, State: "ok", Partitions: 64, Owned: 32, Readers: 2, Behind: 1}, false, "ok", "nats x; 32 of 64 partitions, 2 readers, 1 carrier behind"},
+		{api.NATS{State: "failing", Detail: "not connected to x"}, false, "failing", "nats x; not connected to x"},
+		{api.NATS{Connected: true, State: "waiting", Detail: "no stream"}, false, "waiting", "nats x; no stream"},
+		{api.NATS{State: "failing", Detail: "not connected"}, true, "draining", "nats x"},
+	} {
+		j := judge{}
+		j.transport(&api.Transport{URL: "nats x", NATS: &c.nats}, c.draining)
+		j.sink(engine.Health{}, true, "sink.nats", "nats x", false)
+		r := j.readiness(asItIs)
+		if r.Parts[0].State != c.state || r.Parts[0].Detail != c.says || !r.Ready {
+			t.Errorf("%+v", r)
+		}
+		if r.Parts[1].State != "failing" || r.Parts[1].Detail != "nats x: it is not connected" {
+			t.Errorf("the sink: %+v", r.Parts[1])
 		}
 	}
 }

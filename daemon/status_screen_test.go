@@ -62,7 +62,13 @@ func statuses() map[string]*api.Status {
 	refusing.Condition, refusing.Summary = "refusing", "Messages are refused: 1 in the last minute (conflict). What else comes is stored."
 	refusing.Messages.Received, refusing.Messages.DeadLettered, refusing.Messages.Duplicates, refusing.Messages.Pending = 1, 1, 1, 1
 	refusing.Writes.Groups, refusing.DeadLetters.Letters = 1, 1
-	return map[string]*api.Status{"fresh": fresh, "busy": busy, "blocked": &blocked, "refusing": &refusing}
+	writer := *busy
+	writer.Transports = []api.Transport{{
+		Name: "transport.nats", URL: "nats n1:4222,n2:4222 stream ingest", Messages: 12_000_000,
+		NATS: &api.NATS{Connected: true, State: "ok", Partitions: 64, Owned: 32, Readers: 2, Behind: 1204},
+	}}
+	writer.Spool, writer.NeedsRestart = nil, nil
+	return map[string]*api.Status{"fresh": fresh, "busy": busy, "blocked": &blocked, "refusing": &refusing, "writer": &writer}
 }
 
 func rendered(lines []textLine, width int, coloured bool) string {
