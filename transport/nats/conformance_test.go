@@ -37,7 +37,7 @@ func TestConformance(t *testing.T) {
 		New: func(t testing.TB) (engine.Transport, transporttest.Dial) {
 			c := testConfig(server.URL())
 			c.Stream = fmt.Sprint("kit-", made.Add(1)-1)
-			r, err := open(t.Context(), c, quickPace)
+			r, err := open(t.Context(), c, steadyPace)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,12 +3,14 @@ package nats
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/internal/jet"
 	"github.com/ingestd/ingestd/internal/natstest"
+	"github.com/ingestd/ingestd/transport/transporttest"
 )
 
 // Readers join and leave under load. Each time they come to rest, each partition has
@@ -21,12 +23,12 @@ func TestJoinsAndLeaves(t *testing.T) {
 	table := newTable()
 	hour := func(o *engine.Options) { o.BatchWait = 1 << 42 }
 	const ids, each = 40, 60
-	a := write(t, table, quickPace, testConfig(server.URL()), hour)
+	a := write(t, table, steadyPace, testConfig(server.URL()), hour)
 	owns(t, map[*writer]int{a: 8})
 	l := p.load(ids, 0, each)
-	b := write(t, table, quickPace, testConfig(server.URL()), hour)
+	b := write(t, table, steadyPace, testConfig(server.URL()), hour)
 	owns(t, map[*writer]int{a: 4, b: 4})
-	c := write(t, table, quickPace, testConfig(server.URL()), hour)
+	c := write(t, table, steadyPace, testConfig(server.URL()), hour)
 	natstest.Eventually(t, "three have their shares", func() bool {
 		sum, least := 0, 8
 		for _, w := range []*writer{a, b, c} {
@@ -65,7 +67,7 @@ func TestDrain(t *testing.T) {
 	const ids, each = 10, 400
 	l := p.load(ids, 0, each)
 	for i := 1; table.count() < ids*each; i++ {
-		w := write(t, table, quickPace, testConfig(server.URL()))
+		w := write(t, table, steadyPace, testConfig(server.URL()))
 		table.wait(t, min(ids*each, i*ids*each/8))
 		w.end()
 		p.floors(func(partition int, at place) {
@@ -108,4 +110,38 @@ func TestDrain(t *testing.T) {
 	if table.duplicates > 0 {
 		t.Errorf("%d messages were repeated", table.duplicates)
 	}
+}
+
+// Whose sender waits for room goes on sending heartbeats: nobody takes its partitions.
+func TestBlockedReaderLives(t *testing.T) {
+	server := natstest.Start(t)
+	p := publish(t, server.URL())
+	p.stream("s", 2, jetstream.FileStorage)
+	calm := quickPace
+	calm.lease, calm.dead = 2*time.Second, 12
+	blocked := transporttest.NewRouter()
+	blocked.Block()
+	a := serve(t, blocked, calm, testConfig(server.URL()))
+	b := serve(t, transporttest.NewRouter(), calm, testConfig(server.URL()))
+	natstest.Eventually(t, "both have one", func() bool { return a.Stats().Owned == 1 && b.Stats().Owned == 1 })
+	for i := range 20 {
+		p.send(fmt.Sprint("id-", i), 1)
+	}
+	await(t, blocked, "Route to block", func(s transporttest.State) bool { return s.Blocked == 1 })
+	beats := func() int {
+		b.mu.Lock()
+		s := b.session
+		b.mu.Unlock()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.mine().members.beats
+	}
+	enough := beats() + calm.dead + 2
+	natstest.Eventually(t, "time passes", func() bool { return beats() >= enough })
+	if a.Stats().Owned != 1 || b.Stats().Owned != 1 || b.Stats().TakenOver != 0 {
+		t.Errorf("%+v, %+v", a.Stats(), b.Stats())
+	}
+	blocked.Unblock()
+	p.send("id-0", 2)
+	natstest.Eventually(t, "all is settled", func() bool { return a.Stats().Behind+b.Stats().Behind == 0 && a.Stats().Messages+b.Stats().Messages == 21 })
 }

@@ -33,6 +33,13 @@ var quickPace = pace{
 	wait:    200 * time.Millisecond,
 }
 
+// steadyPace is for tests in which nobody dies: a machine that is slow costs no lease.
+var steadyPace = func() pace {
+	p := quickPace
+	p.lease, p.dead = time.Minute, 600
+	return p
+}()
+
 func testConfig(urls ...string) Config {
 	c := DefaultConfig()
 	c.URL, c.Stream = nil, "s"
@@ -103,7 +110,7 @@ func (p *publisher) send(id string, seqs ...int64) uint64 {
 func (p *publisher) put(subject string, data []byte) uint64 {
 	p.t.Helper()
 	for {
-		ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(p.t.Context(), time.Second)
 		ack, err := p.js.Publish(ctx, subject, data)
 		cancel()
 		if err == nil {
@@ -174,3 +181,5 @@ func (p *publisher) floors(each func(partition int, at place)) {
 		each(i, at)
 	}
 }
+
+func (p *publisher) partition(id string) int { return jet.Partition(id, p.size) }

@@ -137,11 +137,12 @@ func (s *session) measure(ctx context.Context) {
 			if name == "" {
 				continue
 			}
+			before := p.unread.Load() // which reading keeps up to date where it goes on
 			asking, cancel := context.WithTimeout(ctx, s.pace.request)
 			consumer, err := s.js.Consumer(asking, s.stream.name, name)
 			cancel()
 			if err == nil {
-				p.unread.Store(consumer.CachedInfo().NumPending)
+				p.unread.CompareAndSwap(before, consumer.CachedInfo().NumPending)
 			}
 		}
 	}

@@ -186,7 +186,10 @@ func (t *tail) consumer(ctx context.Context, name string) (made bool, err error)
 	if t.next == 0 {
 		c.DeliverPolicy = jetstream.DeliverLastPerSubjectPolicy
 	}
-	_, err = stream.CreateConsumer(ctx, c)
+	// One whose making is given up could be made behind its removal.
+	making, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.pace.request)
+	defer cancel()
+	_, err = stream.CreateConsumer(making, c)
 	return true, err
 }
 
