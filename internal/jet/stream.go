@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -46,7 +47,9 @@ type Stream struct {
 // Otherwise the error is blocked and says what to do. What else differs from c is
 // left as it is, and told by differs.
 func EnsureStream(ctx context.Context, js jetstream.JetStream, c StreamConfig) (s *Stream, differs []string, err error) {
-	stream, err := js.Stream(ctx, c.Name)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	stream, err := find(ctx, js, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = js.CreateStream(ctx, jetstream.StreamConfig{
 			Name:        c.Name,
@@ -61,7 +64,7 @@ func EnsureStream(ctx context.Context, js jetstream.JetStream, c StreamConfig) (
 		})
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // somebody was faster, with other settings
-			stream, err = js.Stream(ctx, c.Name)
+			stream, err = find(ctx, js, c.Name)
 		case is(err, noStorage, noMemory, overStreamBytes, noReplicas, overlap, maxStreams):
 			err = engine.Blocked(fmt.Errorf("cannot be made with subject %s.*, max_bytes %v, replicas %d: %w",
 				c.Subject, engine.Size(c.MaxBytes), c.Replicas, err))
@@ -79,7 +82,9 @@ func EnsureStream(ctx context.Context, js jetstream.JetStream, c StreamConfig) (
 // OpenStream opens the stream for a reader. The error is
 // [jetstream.ErrStreamNotFound] where there is none: it is made by whoever writes.
 func OpenStream(ctx context.Context, js jetstream.JetStream, name string) (*Stream, error) {
-	stream, err := js.Stream(ctx, name)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	stream, err := find(ctx, js, name)
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", name, Classify(err))
 	}
@@ -88,6 +93,27 @@ func OpenStream(ctx context.Context, js jetstream.JetStream, name string) (*Stre
 		return nil, engine.Blocked(fmt.Errorf("stream %s: %w", name, err))
 	}
 	return s, nil
+}
+
+const (
+	patience = 15 * time.Second // for a stream to be found or made
+	askAgain = 2 * time.Second
+)
+
+// find asks for a stream. While a cluster chooses a leader it does not answer, nor
+// afterwards to what it was asked meanwhile; so it is asked again.
+func find(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
+	for {
+		asked, cancel := context.WithTimeout(ctx, askAgain)
+		stream, err := js.Stream(asked, name)
+		cancel()
+		switch {
+		case !errors.Is(err, context.DeadlineExceeded):
+			return stream, err
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("JetStream does not answer; it may be without a leader: %w", err)
+		}
+	}
 }
 
 // Check asks whether the stream is still fit, and gives it as it is now.
@@ -163,7 +189,7 @@ func (c StreamConfig) differs(is jetstream.StreamConfig) (all []string) {
 }
 
 // Classify marks what only an operator can mend: that we may not connect or publish,
-// and a stream that is gone.
+// and a stream that is gone. It says what the library does not.
 func Classify(err error) error {
 	for _, refused := range []error{
 		nats.ErrPermissionViolation, nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,
@@ -171,6 +197,9 @@ func Classify(err error) error {
 		if errors.Is(err, refused) {
 			return engine.Blocked(err)
 		}
+	}
+	if errors.Is(err, nats.ErrNoResponders) {
+		return fmt.Errorf("no server answers for JetStream, which is off there, or not ready: %w", err)
 	}
 	if is(err, jetstream.JSErrCodeStreamNotFound, notEnabled, notForAccount, sealed) {
 		return engine.Blocked(err)

@@ -1,8 +1,12 @@
 package nats_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
 
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/internal/natstest"
@@ -54,6 +58,28 @@ func TestOpen(t *testing.T) {
 	server.Stop()
 	_, err = sink.Open(t.Context(), c, nil)
 	if err == nil || engine.IsBlocked(err) || !strings.Contains(err.Error(), server.Address()) {
+		t.Error(err)
+	}
+}
+
+// A server without JetStream, and one where we may not ask for the stream.
+func TestOpenWithoutStream(t *testing.T) {
+	bare := natstest.Start(t, func(o *natsserver.Options) { o.JetStream = false })
+	_, err := sink.Open(t.Context(), config(bare.URL()), nil)
+	if err == nil || engine.IsBlocked(err) || !strings.Contains(err.Error(), "no server answers for JetStream") {
+		t.Error(err)
+	}
+	closed := natstest.Start(t, func(o *natsserver.Options) {
+		o.Users = []*natsserver.User{{Username: "edge", Permissions: &natsserver.Permissions{
+			Publish: &natsserver.SubjectPermission{Allow: []string{"ingest.*"}},
+		}}}
+	})
+	c := config(closed.URL())
+	c.User = "edge"
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // for an answer that does not come
+	defer cancel()
+	_, err = sink.Open(ctx, c, nil)
+	if !engine.IsBlocked(err) || !strings.Contains(err.Error(), "Permissions Violation") {
 		t.Error(err)
 	}
 }

@@ -2,12 +2,16 @@ package nats_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/ingestd/ingestd/engine"
+	"github.com/ingestd/ingestd/internal/jet"
 	"github.com/ingestd/ingestd/internal/natstest"
 )
 
@@ -122,5 +126,56 @@ func TestLatePublish(t *testing.T) {
 	}
 	if stats := s.Stats(); stats.Failures < 1 || stats.Reconnects < 1 || stats.Publishes != 2 || stats.PublishedMessages != 3 || stats.AckTimes.Count() != 2 {
 		t.Errorf("%+v", stats)
+	}
+}
+
+// While a publish to a partition is neither acked nor given up, there is no other
+// to it, of whatever Write.
+func TestOneInFlight(t *testing.T) {
+	server := natstest.Start(t)
+	p := natstest.NewProxy(t, server.Address())
+	c := config(p.URL)
+	c.Partitions, c.AckTimeout = 2, time.Minute
+	s := open(t, c)
+	ids := [2]string{} // one of each partition
+	for n := 0; ids[0] == "" || ids[1] == ""; n++ {
+		id := strconv.Itoa(n)
+		ids[jet.Partition(id, 2)] = id
+	}
+	var published atomic.Int64
+	p.ToServer(func(f natstest.Frame) natstest.Verdict {
+		if isPublish(f) {
+			published.Add(1)
+		}
+		return natstest.Pass
+	})
+	p.ToClient(each(1, isAck, natstest.Hold))
+	write := func(ctx context.Context, batches []engine.Batch) chan error {
+		ended := make(chan error, 1)
+		go func() {
+			_, err := s.Write(ctx, batches)
+			ended <- err
+		}()
+		return ended
+	}
+	first := write(t.Context(), one(ids[1]))
+	natstest.Eventually(t, "the first is published", func() bool { return published.Load() == 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	second := write(ctx, append(one(ids[0]), one(ids[1])...))
+	natstest.Eventually(t, "the second has published what it may", func() bool { return published.Load() == 2 })
+	cancel()
+	if err := <-second; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	p.ToClient(nil)
+	p.Release()
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Write(t.Context(), one(ids[0])); err != nil { // the turn was given back
+		t.Error(err)
+	}
+	if n := published.Load(); n != 3 {
+		t.Errorf("%d were published, not 3: two at a time to one partition", n)
 	}
 }

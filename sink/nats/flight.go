@@ -45,12 +45,14 @@ func (f *flight) publish() error {
 		f.parts[p].turn = true
 		f.send(p, 0)
 	}
-	for k := 0; k < len(f.out); k++ { // which grows
+	for k := 0; ; k++ {
+		if k == len(f.out) { // which grows
+			return f.err
+		}
 		if !f.await(f.out[k]) {
 			return f.ctx.Err()
 		}
 	}
-	return f.err
 }
 
 // noRetries, for the bytes that are sent belong to somebody else later.

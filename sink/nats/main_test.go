@@ -62,8 +62,8 @@ func connect(t testing.TB, options []nats.Option, urls ...string) jetstream.JetS
 
 // logged is what a reader takes from the log of a stream.
 type logged struct {
-	carriers, stale, sequences int
-	messages                   []engine.Message // in order, partition after partition, without what is stale
+	carriers, stale int
+	messages        []engine.Message // in order, partition after partition, without what is stale
 }
 
 // readLog reads a stream back as a reader does: partition by partition, in the order

@@ -75,7 +75,10 @@ func (s *Sink) open(ctx context.Context) (err error) {
 		Storage:    storages[s.config.Storage],
 		MaxBytes:   int64(s.config.MaxBytes),
 	})
-	if err != nil {
+	switch told := s.trouble.Load(); {
+	case err != nil && told != nil: // a request that is not allowed gets no answer
+		return engine.Blocked(*told)
+	case err != nil:
 		return err
 	}
 	for _, what := range differs {
