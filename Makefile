@@ -6,7 +6,7 @@ FUZZTIME ?= 10m
 COUNT    ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help build dist packages try test long bench bench-quick bench-peers seedbugs lint fmt needs clean
+.PHONY: help build dist packages try test long bench bench-nats bench-quick bench-peers seedbugs lint fmt needs clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,8 +37,12 @@ long: needs seedbugs ## run what takes hours: long tests, each fuzz test for FUZ
 bench: needs ## measure everything (9 minutes), and write it into docs/performance.md
 	$(GO) run ./bench --json docs/performance.json --markdown docs/performance.md --svg docs/performance.svg
 
-bench-quick: needs ## measure less, less exactly (2 minutes), and only print it
+bench-nats: needs ## measure edges, NATS and writers (4 minutes), and write it into docs/scaling.md
+	$(GO) run ./bench --nats --json docs/scaling.json --markdown docs/scaling.md
+
+bench-quick: needs ## measure less, less exactly (3 minutes), and only print it
 	$(GO) run ./bench --quick
+	$(GO) run ./bench --nats --quick
 
 # Bento is a module of its own, so that nothing of it gets into this one.
 bench-peers: needs build ## measure ingestd beside Bento (3 minutes), and write it into bench/peers/README.md

@@ -15,8 +15,11 @@ import (
 	"github.com/ingestd/ingestd/bench/report"
 )
 
+// needLinux skips elsewhere. The parts die with the thread that started them, which is
+// the test's own from now on, as it is main's.
 func needLinux(t *testing.T) {
 	t.Helper()
+	runtime.LockOSThread()
 	if runtime.GOOS != "linux" {
 		t.Skip("the benchmarks look at processes as only Linux shows them")
 	}
@@ -149,6 +152,104 @@ func TestLossIsAnError(t *testing.T) {
 	}
 }
 
+// What edges, NATS servers and writers cost is measured, each by itself.
+func TestBenchNATS(t *testing.T) {
+	needLinux(t)
+	dir := t.TempDir()
+	document := filepath.Join(dir, "scaling.md")
+	if err := os.WriteFile(document, []byte(report.Begin+report.End), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, log bytes.Buffer
+	err := bench(t.Context(), []string{
+		"--nats", "--only", `^nats-edge/(discard|nats|nats-3)$|^nats-writer/writer-sqlite$`, "--rounds", "1", "--most", "2000",
+		"--json", filepath.Join(dir, "s.json"), "--markdown", document,
+	}, &out, &log)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &log)
+	}
+	var r report.Report
+	text, err := os.ReadFile(filepath.Join(dir, "s.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.NATS || r.Machine.NATS == "" || len(r.Rows) != 5 || len(r.Hops) != 4 {
+		t.Errorf("%+v", r)
+	}
+	for _, row := range r.Rows {
+		s := row.Samples[0]
+		if s.Messages < 1000 || s.Elapsed <= 0 || s.Daemon <= 0 || s.Writer != 0 {
+			t.Errorf("%s: %+v", row.Name, s)
+		}
+		streamed := row.Name != "discard" && row.Name != "sqlite"
+		if streamed != (s.NATS > 0) || streamed != (s.Carriers > 0 && s.StreamBytes > int64(s.Messages)*100) {
+			t.Errorf("%s: %+v", row.Name, s)
+		}
+	}
+	written, _ := os.ReadFile(document)
+	for _, part := range []string{"nats-server " + r.Machine.NATS, "### What a hop adds", "| NATS µs |", "| to have three replicas |"} {
+		if !strings.Contains(string(written), part) {
+			t.Errorf("the document has no %q:\n%s", part, written)
+		}
+	}
+}
+
+// The whole way is measured, with all that takes part in it, until everything is
+// stored.
+func TestChain(t *testing.T) {
+	needLinux(t)
+	e, err := lab.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	l := with(numbered)
+	l.Count = 1280
+	s, err := chain{writer{ours{sink: "mysql"}, one}, []string{"router.batch_wait=5ms"}}.run(t.Context(), e, l, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Messages != 1280 || s.Daemon <= 0 || s.Writer <= 0 || s.NATS <= 0 || s.Database <= 0 || s.Client <= 0 || s.P50 <= 0 || s.P99 < s.P50 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A stream that misses a message, or has one in another place, is no measurement.
+func TestReadStream(t *testing.T) {
+	needLinux(t)
+	e, err := lab.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	at, err := openStore(t.Context(), e, "nats", one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer at.drop()
+	l := standard()
+	l.Count = 64
+	s, err := fill(t.Context(), e, l, at)
+	if err != nil || s.Messages != 64 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if err := at.check(t.Context(), &report.Sample{Messages: 65}, false); err == nil || !strings.Contains(err.Error(), "64 stored") {
+		t.Errorf("the error is %v", err)
+	}
+	if err := at.check(t.Context(), &s, true); err != nil {
+		t.Error(err)
+	}
+	if _, err := fill(t.Context(), e, l, at); err == nil { // which has the same again
+		t.Error("it counts 128 for 64")
+	}
+	if err := at.check(t.Context(), &report.Sample{Messages: 128}, true); err == nil || !strings.Contains(err.Error(), "after 1 messages") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // What the command line says wrong is told, and runs nothing.
 func TestArguments(t *testing.T) {
 	var log bytes.Buffer
@@ -157,7 +258,7 @@ func TestArguments(t *testing.T) {
 			t.Errorf("%q is taken", args)
 		}
 	}
-	for _, args := range [][]string{{"part-nothing", "{}"}, {"part-load"}, {"part-load", "?"}} {
+	for _, args := range [][]string{{"part-nothing", "{}"}, {"part-load"}, {"part-load", "?"}, {"part-nats", `{"listen": "?"}`}, {serveName, "file"}, {serveName, "file", "many"}} {
 		if status, played := playPart(args); status == 0 || !played {
 			t.Errorf("%q: %d, %v", args, status, played)
 		}
@@ -171,7 +272,8 @@ func TestArguments(t *testing.T) {
 // leaves out only what is slow.
 func TestCases(t *testing.T) {
 	seen := map[string]bool{}
-	for _, b := range blocks() {
+	all := append(blocks(), natsBlocks()...)
+	for _, b := range all {
 		names := map[string]bool{"": true}
 		for _, c := range b.cases {
 			if names[c.name] || c.title == "" || c.warm == 0 && !c.cold && c.half == "" || c.cold && c.count == 0 {
@@ -200,7 +302,7 @@ func TestCases(t *testing.T) {
 		seen[b.name] = true
 	}
 	var r report.Report
-	for _, b := range blocks() {
+	for _, b := range all {
 		for _, c := range b.cases {
 			r.Rows = append(r.Rows, report.Row{Block: b.name, Name: c.name, Samples: []report.Sample{{Messages: 1, Elapsed: 1, Daemon: 1}}})
 		}
@@ -211,6 +313,16 @@ func TestCases(t *testing.T) {
 			!strings.Contains(target.What, "router") && !strings.HasPrefix(target.What, "the same") {
 			t.Errorf("no case measures %q", target.What)
 		}
+	}
+	r.NATS = true
+	r.Judge()
+	for _, target := range r.Targets {
+		if target.Verdict == report.Open {
+			t.Errorf("no case measures %q", target.What)
+		}
+	}
+	if len(r.Hops) != 10 {
+		t.Errorf("%d hops are measured", len(r.Hops))
 	}
 }
 

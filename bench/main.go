@@ -1,6 +1,7 @@
 // Bench measures what the program reaches of what the machine could do: `make
-// bench` runs all of it, `make bench-quick` a part. docs/performance.md says how it
-// measures, and holds what it found.
+// bench` runs all of it but for NATS, `make bench-nats` that, `make bench-quick` a part
+// of both. docs/performance.md says how it measures, and holds what it found, beside
+// docs/scaling.md.
 package main
 
 import (
@@ -16,6 +17,8 @@ import (
 	"regexp"
 	"runtime"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/ingestd/ingestd/bench/lab"
 	"github.com/ingestd/ingestd/bench/report"
@@ -37,7 +40,7 @@ func main() {
 
 // options are what the command line says.
 type options struct {
-	quick               bool
+	quick, nats         bool
 	only                string
 	rounds, most        int
 	seconds             float64
@@ -48,6 +51,7 @@ func parse(args []string, log io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(log)
 	flags.BoolVar(&o.quick, "quick", false, "one short round, without what is slow")
+	flags.BoolVar(&o.nats, "nats", false, "measure the layout with NATS between edges and writers, and nothing else")
 	flags.StringVar(&o.only, "only", "", "run the cases whose block/name matches this `regexp`, and no Go benchmarks")
 	flags.IntVar(&o.rounds, "rounds", 0, "how often each case is run (default 3, quick 1)")
 	flags.Float64Var(&o.seconds, "seconds", 0, "about how long each run takes (default 2, quick 0.4)")
@@ -94,20 +98,27 @@ func bench(ctx context.Context, args []string, out, log io.Writer) error {
 			return err
 		}
 	}
-	result := report.Report{Rounds: o.rounds, Seconds: o.seconds, Quick: o.quick}
-	for _, b := range blocks() {
+	result := report.Report{Rounds: o.rounds, Seconds: o.seconds, Quick: o.quick, NATS: o.nats}
+	all := blocks
+	if o.nats {
+		all = natsBlocks
+	}
+	for _, b := range all() {
 		rows, err := r.run(ctx, b)
 		if err != nil {
 			return err
 		}
 		result.Rows = append(result.Rows, rows...)
 	}
-	if o.only == "" {
+	if o.only == "" && !o.nats {
 		if result.Stages, err = goBench(ctx, log, stages(o.quick)); err != nil {
 			return err
 		}
 	}
 	result.Machine = env.Machine(ctx)
+	if o.nats {
+		result.Machine.NATS = server.VERSION
+	}
 	result.Judge()
 	return errors.Join(result.Table(out), o.write(&result))
 }

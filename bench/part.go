@@ -139,6 +139,7 @@ var parts = map[string]func(config []byte, in *bufio.Reader, out io.Writer) erro
 	"part-read":   playReader,
 	"part-bulk":   playBulk,
 	"part-ladder": playLadder,
+	"part-nats":   playNATS,
 }
 
 // playPart plays the part that the arguments name. It returns false where they

@@ -16,23 +16,36 @@ import (
 	"github.com/ingestd/ingestd/daemon"
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/sink/mysql"
+	sinknats "github.com/ingestd/ingestd/sink/nats"
 	"github.com/ingestd/ingestd/sink/sqlite"
 	"github.com/ingestd/ingestd/sink/stdout"
+	transportnats "github.com/ingestd/ingestd/transport/nats"
 )
 
-// serveName starts the daemon: the file for its report, then its own arguments.
+// serveName starts the daemon: the file for its report, after how many messages and
+// ends of streams it says that all is stored, then its own arguments.
 const serveName = "part-serve"
 
 // playDaemon is the daemon, as anybody would build it who adds sinks of his own:
 // one that discards, and the usual ones with somebody who looks at the clock.
 func playDaemon(args []string) (status int) {
 	r := &recorder{}
-	status = daemon.Main(args[1:],
+	if len(args) < 2 {
+		fmt.Fprintln(os.Stderr, "it needs a file, and what to expect")
+		return 2
+	}
+	if _, err := fmt.Sscanf(args[1], expectFormat, &r.expect.messages, &r.expect.ends); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	status = daemon.Main(args[2:],
 		daemon.WithSink("discard", defaultDiscard, openDiscard),
 		watched(r, "discard", defaultDiscard, openDiscard),
 		watched(r, "stdout", stdout.DefaultConfig, stdout.Open),
 		watched(r, "sqlite", sqlite.DefaultConfig, sqlite.Open),
 		watched(r, "mysql", mysql.DefaultConfig, mysql.Open),
+		watched(r, "nats", sinknats.DefaultConfig, sinknats.Open),
+		daemon.WithTransport(watchedName("nats"), transportnats.DefaultConfig, openReader),
 	)
 	text, err := json.Marshal(r.report())
 	if err == nil {
@@ -70,6 +83,7 @@ type watchedSink struct {
 // Write implements engine.Sink.
 func (s *watchedSink) Write(ctx context.Context, batches []engine.Batch) ([]engine.Result, error) {
 	begun := time.Now()
+	s.recorder.begins(begun)
 	results, err := s.Sink.Write(ctx, batches)
 	if err == nil {
 		s.recorder.wrote(batches, begun, time.Now())
@@ -79,12 +93,23 @@ func (s *watchedSink) Write(ctx context.Context, batches []engine.Batch) ([]engi
 
 // recorder is what all that is watched is noted in.
 type recorder struct {
-	mu       sync.Mutex
-	messages int64
-	waited   histogram // from the receipt of messages until they are stored
-	writes   histogram
-	heap     []heapSample
+	expect expected
+
+	mu          sync.Mutex
+	messages    int64
+	ends        int64
+	first, last time.Time // when the first Write began, and the last ended
+	waited      histogram // from the receipt of messages until they are stored
+	writes      histogram
+	heap        []heapSample
 }
+
+// expected is when all is stored. Where it is zero, nobody asks.
+type expected struct{ messages, ends int64 }
+
+const expectFormat = "%d,%d"
+
+func (e expected) String() string { return fmt.Sprintf(expectFormat, e.messages, e.ends) }
 
 // heapSample is how many objects had been allocated when so many messages were
 // stored.
@@ -121,8 +146,11 @@ const sampled = 8
 func (r *recorder) wrote(batches []engine.Batch, begun, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := 0
+	n, ends := 0, 0
 	for i := range batches {
+		if batches[i].End != "" {
+			ends++
+		}
 		ms := batches[i].Messages
 		for j := range ms {
 			if n++; n%sampled == 0 {
@@ -136,6 +164,24 @@ func (r *recorder) wrote(batches []engine.Batch, begun, now time.Time) {
 	r.messages += int64(n)
 	if n > 0 {
 		r.heap = append(r.heap, heapSample{r.messages, objects()})
+		r.last = now
+	}
+	r.ends += int64(ends)
+	if r.expect.messages > 0 && n+ends > 0 && r.messages >= r.expect.messages && r.ends >= r.expect.ends {
+		fmt.Fprintln(os.Stderr, saysAll)
+	}
+}
+
+// begins notes the first Write, where somebody wants to know.
+func (r *recorder) begins(now time.Time) {
+	if r.expect.messages == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.first.IsZero() {
+		r.first = now
+		fmt.Fprintln(os.Stderr, saysBegun)
 	}
 }
 
@@ -147,6 +193,8 @@ type daemonReport struct {
 	WriteP99 time.Duration `json:"write_p99"`
 	Writes   int64         `json:"writes"`
 	Objects  float64       `json:"objects"` // allocated for a message
+	First    time.Time     `json:"first"`   // when the first Write began; zero: nobody asked
+	Last     time.Time     `json:"last"`    // when the last one ended
 }
 
 func (r *recorder) report() daemonReport {
@@ -155,7 +203,42 @@ func (r *recorder) report() daemonReport {
 	return daemonReport{
 		Messages: r.messages, P50: r.waited.quantile(0.5), P99: r.waited.quantile(0.99),
 		WriteP99: r.writes.quantile(0.99), Writes: r.writes.count,
-		Objects: perMessage(r.heap),
+		Objects: perMessage(r.heap), First: r.first, Last: r.last,
+	}
+}
+
+// watchedReader says when it has all partitions.
+type watchedReader struct{ *transportnats.Reader }
+
+func openReader(ctx context.Context, c transportnats.Config, h daemon.Host) (watchedReader, error) {
+	c.Logger = h.Logger
+	r, err := transportnats.Open(ctx, c)
+	return watchedReader{r}, err
+}
+
+// Serve implements engine.Transport.
+func (r watchedReader) Serve(ctx context.Context, router engine.Router) error {
+	watching, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { r.watch(watching) })
+	defer watch.Wait()
+	defer stop()
+	return r.Reader.Serve(ctx, router)
+}
+
+func (r watchedReader) watch(ctx context.Context) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if s := r.Stats(); s.Partitions > 0 && s.Owned == s.Partitions {
+			fmt.Fprintln(os.Stderr, saysOwner)
+			return
+		}
 	}
 }
 

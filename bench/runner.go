@@ -109,9 +109,13 @@ func (r *runner) once(ctx context.Context, b block, c testCase, l load.Config, c
 	if check {
 		kind = "  (warm-up)"
 	}
-	fmt.Fprintf(r.log, "%-28s %9d in %6.2fs  %8.0f/s  cpu µs: daemon %6.2f  client %5.2f  database %5.2f%s\n",
+	nats := ""
+	if s.NATS > 0 {
+		nats = fmt.Sprintf("  NATS %5.2f  writer %5.2f", report.NATSCPU(s), report.WriterCPU(s))
+	}
+	fmt.Fprintf(r.log, "%-28s %9d in %6.2fs  %8.0f/s  cpu µs: daemon %6.2f  client %5.2f  database %5.2f%s%s\n",
 		b.name+"/"+c.name, s.Messages, s.Elapsed.Seconds(), report.Rate(s),
-		report.DaemonCPU(s), report.ClientCPU(s), report.DatabaseCPU(s), kind)
+		report.DaemonCPU(s), report.ClientCPU(s), report.DatabaseCPU(s), nats, kind)
 	return s, nil
 }
 

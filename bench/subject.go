@@ -2,16 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/ingestd/ingestd/bench/lab"
 	"github.com/ingestd/ingestd/bench/load"
 	"github.com/ingestd/ingestd/bench/report"
-	"github.com/ingestd/ingestd/internal/child"
 )
 
 // A subject is what a case measures.
@@ -22,14 +18,22 @@ type subject interface {
 	run(ctx context.Context, e *lab.Lab, l load.Config, check bool) (report.Sample, error)
 }
 
-// meter measures one load on one server.
+// meter measures the processes of one load; of those that are 0, it has none.
 type meter struct {
-	pid      int // of the server
-	database int // the database's; 0: it has no part in it
+	pid      int   // of the daemon that the client sends to
+	writer   int   // of the one that reads the stream
+	nats     []int // of the servers that have the stream
+	database int
 }
 
 // run sends the load, and measures from the first message to the last answer.
 func (m meter) run(ctx context.Context, l load.Config) (s report.Sample, err error) {
+	return m.runUntil(ctx, l, nil)
+}
+
+// runUntil is run where the end is something else than the last answer: what stored
+// waits for, after the client has gone.
+func (m meter) runUntil(ctx context.Context, l load.Config, stored func() (time.Time, error)) (s report.Sample, err error) {
 	client, err := startPart(ctx, "part-load", l, &nothing{})
 	if err != nil {
 		return s, err
@@ -40,27 +44,62 @@ func (m meter) run(ctx context.Context, l load.Config) (s report.Sample, err err
 			client.kill()
 		}
 	}()
-	pids := [...]int{m.pid, client.pid(), m.database}
-	before, err := cpuTimes(pids[:])
+	before, err := m.usage(client.pid())
 	if err != nil {
 		return s, err
 	}
+	begun := time.Now()
 	var result load.Result
 	if err := client.work(&result); err != nil {
 		return s, err
 	}
-	after, err := cpuTimes(pids[:])
+	after, err := m.usage(client.pid())
 	if err != nil {
 		return s, err
 	}
-	s.Messages, s.Elapsed = result.Sent, result.Elapsed
-	s.Daemon, s.Client, s.Database = after[0]-before[0], after[1]-before[1], after[2]-before[2]
-	s.Offered = l.Rate
+	s.Messages, s.Elapsed, s.Offered = result.Sent, result.Elapsed, l.Rate
 	if s.Peak, err = lab.PeakMemory(m.pid); err != nil {
 		return s, err
 	}
 	ended = true
-	return s, client.end(nil)
+	if err := client.end(nil); err != nil {
+		return s, err
+	}
+	if stored != nil {
+		at, err := stored()
+		if err != nil {
+			return s, err
+		}
+		s.Elapsed = at.Sub(begun)
+		sent := after.client // the client has gone
+		if after, err = m.usage(0); err != nil {
+			return s, err
+		}
+		after.client = sent
+	}
+	after.since(before, &s)
+	return s, nil
+}
+
+// usage is the CPU time of all processes until now.
+type usage struct{ daemon, writer, nats, database, client time.Duration }
+
+func (m meter) usage(client int) (u usage, err error) {
+	times, err := cpuTimes(append([]int{m.pid, m.writer, m.database, client}, m.nats...))
+	if err != nil {
+		return u, err
+	}
+	u = usage{daemon: times[0], writer: times[1], database: times[2], client: times[3]}
+	for _, t := range times[4:] {
+		u.nats += t
+	}
+	return u, nil
+}
+
+// since notes what was used since before.
+func (u usage) since(before usage, s *report.Sample) {
+	s.Daemon, s.Writer, s.NATS = u.daemon-before.daemon, u.writer-before.writer, u.nats-before.nats
+	s.Database, s.Client = u.database-before.database, u.client-before.client
 }
 
 // cpuTimes are those of several processes; of 0 it is 0.
@@ -104,7 +143,8 @@ func (r reader) run(ctx context.Context, _ *lab.Lab, l load.Config, _ bool) (s r
 
 // ours is the daemon.
 type ours struct {
-	sink  string // discard, stdout, sqlite or mysql
+	sink  string // discard, stdout, sqlite, mysql or nats
+	nats  servers
 	spool bool
 	set   []string // further settings
 }
@@ -113,74 +153,33 @@ type ours struct {
 const patience = time.Minute
 
 func (o ours) run(ctx context.Context, e *lab.Lab, l load.Config, check bool) (s report.Sample, err error) {
-	dir, remove, err := e.NewDir()
+	at, err := openStore(ctx, e, o.sink, o.nats)
 	if err != nil {
 		return s, err
 	}
-	defer remove()
-	sink := watchedName(o.sink)
-	reportFile := filepath.Join(dir, "report.json")
-	args := []string{
-		serveName, reportFile, "run", "--set=admin.listen=", "--set=transport.websocket.listen=127.0.0.1:0",
-		"--set=sink=" + sink, fmt.Sprintf("--set=delivery.spool=%v", o.spool),
-	}
-	m := meter{}
-	var count func(context.Context, bool) (int64, error)
-	switch o.sink {
-	case "sqlite":
-		path := filepath.Join(dir, "ingest.db")
-		args = append(args, "--set=sink."+sink+".path="+path)
-		count = func(ctx context.Context, check bool) (int64, error) { return countSQLite(ctx, path, check) }
-	case "mysql":
-		dsn, drop, err := e.NewDatabase(ctx)
-		if err != nil {
-			return s, err
-		}
-		defer drop()
-		args = append(args, "--set=sink."+sink+".dsn="+dsn)
-		m.database = e.DatabasePid()
-		count = func(ctx context.Context, check bool) (int64, error) { return countMySQL(ctx, dsn, check) }
-	}
-	for _, set := range o.set {
-		args = append(args, "--set="+set)
-	}
-	self, err := os.Executable()
+	defer at.drop()
+	d, err := serve(ctx, e, config{sink: o.sink, block: at.block, args: append(at.args, o.settings()...)})
 	if err != nil {
 		return s, err
 	}
-	d, err := child.Start(child.Command{Path: self, Args: args, Dir: dir})
+	defer d.kill()
+	l.URL = d.URL()
+	s, err = meter{pid: d.Pid(), nats: at.nats, database: at.database}.run(ctx, l)
 	if err != nil {
-		return s, err
-	}
-	defer d.Kill()
-	ready, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if _, err := d.Ready(ready); err != nil {
-		return s, errors.Join(err, errors.New(d.Log()))
-	}
-	m.pid, l.URL = d.Pid(), d.URL()
-	if s, err = m.run(ctx, l); err != nil {
 		return s, fmt.Errorf("%w\n%s", err, d.Log())
 	}
-	stopping, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if err := d.Stop(stopping); err != nil {
-		return s, err
-	}
-	told, err := readReport(reportFile)
+	told, err := d.stop(ctx)
 	if err != nil {
 		return s, err
 	}
-	s.P50, s.P99, s.WriteP99, s.Objects = told.P50, told.P99, told.WriteP99, told.Objects
+	told.tell(&s)
 	if told.Messages != int64(s.Messages) {
 		return s, fmt.Errorf("%d messages were sent and %d written", s.Messages, told.Messages)
 	}
-	if count == nil {
-		return s, nil
-	}
-	stored, err := count(ctx, check)
-	if err == nil && stored != int64(s.Messages) {
-		err = fmt.Errorf("%d messages were sent and %d stored", s.Messages, stored)
-	}
-	return s, err
+	return s, at.check(ctx, &s, check)
+}
+
+func (o ours) settings() []string {
+	set := []string{fmt.Sprintf("delivery.spool=%v", o.spool)}
+	return append(set, o.set...)
 }

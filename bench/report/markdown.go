@@ -23,6 +23,9 @@ func (r *Report) Markdown() string {
 	if m.MariaDB != "" {
 		fmt.Fprintf(&b, ", MariaDB %s", m.MariaDB)
 	}
+	if m.NATS != "" {
+		fmt.Fprintf(&b, ", nats-server %s", m.NATS)
+	}
 	fmt.Fprintf(&b, ", SQLite %s. %d rounds of about %g s for each row.\n", m.SQLite, r.Rounds, r.Seconds)
 	if r.Quick {
 		b.WriteString("\nThis was the quick run, which measures less, and less exactly.\n")
@@ -31,12 +34,13 @@ func (r *Report) Markdown() string {
 	for _, t := range r.Targets {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", t.What, t.Want, t.Got, t.verdict())
 	}
+	r.hops(&b)
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		if i == 0 || r.Rows[i-1].Block != row.Block {
-			row.head(&b)
+			row.head(&b, r.columns())
 		}
-		fmt.Fprintf(&b, "| %s | %s |\n", row.Title, strings.Join(row.cells(), " | "))
+		fmt.Fprintf(&b, "| %s | %s |\n", row.Title, strings.Join(row.cells(r.columns()), " | "))
 	}
 	r.fates(&b)
 	return b.String()
@@ -49,12 +53,23 @@ func (t *Target) verdict() string {
 	return string(t.Verdict)
 }
 
-func (r *Row) head(b *strings.Builder) {
+func (r *Row) head(b *strings.Builder, columns []column) {
 	fmt.Fprintf(b, "\n### %s\n\n| ", r.Heading)
 	for _, c := range columns {
 		fmt.Fprintf(b, "| %s ", c.name)
 	}
 	b.WriteString("|\n| --- " + strings.Repeat("| ---: ", len(columns)) + "|\n")
+}
+
+// hops are what the parts of a longer way add.
+func (r *Report) hops(b *strings.Builder) {
+	if len(r.Hops) == 0 {
+		return
+	}
+	b.WriteString("\n### What a hop adds\n\n| | against | CPU a message, µs more | × |\n| --- | --- | ---: | ---: |\n")
+	for _, h := range r.Hops {
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", h.What, h.Against, number(h.More, 2), number(h.Times, 2))
+	}
 }
 
 // fates are what became of the messages of the ladder.

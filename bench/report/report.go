@@ -6,9 +6,11 @@ type Report struct {
 	Rounds  int                `json:"rounds"`
 	Seconds float64            `json:"seconds"` // about how long each run took
 	Quick   bool               `json:"quick"`
+	NATS    bool               `json:"nats,omitempty"` // the layout with NATS was measured, and nothing else
 	Rows    []Row              `json:"rows"`
 	Stages  map[string]float64 `json:"stages,omitempty"` // Go benchmarks, by name and unit
 	Targets []Target           `json:"targets"`
+	Hops    []Hop              `json:"hops,omitempty"`
 }
 
 // Machine says where it was measured, and what.
@@ -20,6 +22,7 @@ type Machine struct {
 	Go      string `json:"go"`
 	MariaDB string `json:"mariadb,omitempty"`
 	SQLite  string `json:"sqlite,omitempty"`
+	NATS    string `json:"nats,omitempty"` // the version of nats-server, where that was measured
 	Commit  string `json:"commit"`
 	Date    string `json:"date"`
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,48 @@ func TestSpool(t *testing.T) {
 	want := "0.90 µs more (2.30 against 3.20) met, 0.50 × (500 a second against 1,000) not met"
 	if s := strings.Join(got, ", "); s != want {
 		t.Errorf("%s", s)
+	}
+}
+
+// What a hop adds is the difference of all servers' CPU within a round, and a run
+// that measures NATS has its columns and targets.
+func TestHops(t *testing.T) {
+	way := func(daemon, nats, writer, database float64) Sample {
+		s := sample(daemon, database)
+		s.NATS, s.Writer = time.Duration(nats*1e6), time.Duration(writer*1e6)
+		s.Carriers, s.StreamBytes = 50, 90_000
+		return s
+	}
+	r := &Report{NATS: true, Rows: []Row{
+		{"nats-edge", "Edge", "discard", "discard", []Sample{sample(1, 0), sample(2, 0), sample(10, 0)}},
+		{"nats-edge", "Edge", "nats", "edge: one", []Sample{way(2, 1, 0, 0), way(3, 3, 0, 0), way(11, 9, 0, 0)}},
+		{"nats-chain", "Chain", "mysql", "MariaDB", []Sample{sample(4, 6)}},
+		{"nats-chain", "Chain", "chain", "chain", []Sample{way(3, 1, 4, 7)}},
+	}}
+	r.Judge()
+	want := []Hop{
+		{"to publish, one server that syncs", "discard", 2, 4, 3}, // 2, 4 and 10 µs; 3, 3 and 2 times
+		{"edge, one server that syncs, writer", "one daemon into MariaDB", 10, 5, 1.5},
+	}
+	if !slices.Equal(r.Hops, want) {
+		t.Errorf("%+v", r.Hops)
+	}
+	if len(r.Targets) != 2 || r.Targets[0].Got != "1,000" || r.Targets[0].Verdict != Missed || r.Targets[1].Got != "20" || r.Targets[1].Verdict != Met {
+		t.Errorf("%+v", r.Targets)
+	}
+	for _, part := range []string{
+		"| to publish, one server that syncs | discard | 4.00 | 3.00 |",
+		"| messages a carrier | bytes a message |",
+		"| chain | 1,000 | 3.00 | 1.00 | 4.00 | 7.00 | 15.00 |",
+		"| 20 | 90 |",
+	} {
+		if text := r.Markdown(); !strings.Contains(text, part) {
+			t.Errorf("%q is not in\n%s", part, text)
+		}
+	}
+	var b bytes.Buffer
+	if err := r.Table(&b); err != nil || !strings.Contains(b.String(), "discard: 4.00 µs more (3.00 × 2.00)") {
+		t.Errorf("%v\n%s", err, &b)
 	}
 }
 

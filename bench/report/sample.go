@@ -16,13 +16,18 @@ type Sample struct {
 	Daemon   time.Duration `json:"daemon_cpu_ns"`
 	Client   time.Duration `json:"client_cpu_ns"`
 	Database time.Duration `json:"database_cpu_ns"`
-	Peak     int64         `json:"peak_bytes"` // of the daemon
+	Writer   time.Duration `json:"writer_cpu_ns,omitempty"` // the daemon that reads the stream which the other fills
+	NATS     time.Duration `json:"nats_cpu_ns,omitempty"`   // all its servers
+	Peak     int64         `json:"peak_bytes"`              // of the daemon
 
 	P50      time.Duration `json:"p50_ns"` // from the receipt of a message until it is stored; 0: not measured
 	P99      time.Duration `json:"p99_ns"`
 	WriteP99 time.Duration `json:"write_p99_ns"` // of Sink.Write
 	Objects  float64       `json:"objects"`      // that the daemon allocated for a message, in the second half
 	Offered  float64       `json:"offered_rate,omitempty"`
+
+	Carriers    int64 `json:"carriers,omitempty"`     // messages of JetStream that the stream has; 0: there is none
+	StreamBytes int64 `json:"stream_bytes,omitempty"` // of it, on the disk of one server
 
 	Ladder *Fate `json:"ladder,omitempty"`
 }
@@ -59,13 +64,31 @@ func Rate(s Sample) float64 {
 func DaemonCPU(s Sample) float64   { return perMessage(s.Daemon, s) }
 func ClientCPU(s Sample) float64   { return perMessage(s.Client, s) }
 func DatabaseCPU(s Sample) float64 { return perMessage(s.Database, s) }
-func ServerCPU(s Sample) float64   { return perMessage(s.Daemon+s.Database, s) }
+func WriterCPU(s Sample) float64   { return perMessage(s.Writer, s) }
+func NATSCPU(s Sample) float64     { return perMessage(s.NATS, s) }
+func ServerCPU(s Sample) float64   { return perMessage(s.Daemon+s.Writer+s.NATS+s.Database, s) }
 
 func perMessage(d time.Duration, s Sample) float64 {
 	if s.Messages == 0 {
 		return 0
 	}
 	return float64(d.Nanoseconds()) / 1e3 / float64(s.Messages)
+}
+
+// PerCarrier is how many messages a message of JetStream has.
+func PerCarrier(s Sample) float64 {
+	if s.Carriers == 0 {
+		return 0
+	}
+	return float64(s.Messages) / float64(s.Carriers)
+}
+
+// StreamBytes is how much of a stream a message takes, on the disk of one server.
+func StreamBytes(s Sample) float64 {
+	if s.Messages == 0 {
+		return 0
+	}
+	return float64(s.StreamBytes) / float64(s.Messages)
 }
 
 // PeakMB is the peak memory in millions of bytes.

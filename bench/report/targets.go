@@ -25,10 +25,14 @@ const (
 	Open   Verdict = "not measured"
 )
 
-// Judge fills in the targets.
+// Judge fills in the targets, and what hops cost.
 func (r *Report) Judge() {
-	r.Targets = nil
-	for _, t := range targets {
+	all := targets
+	if r.NATS {
+		all = natsTargets
+	}
+	r.Targets, r.Hops = nil, r.measuredHops()
+	for _, t := range all {
 		target := Target{What: t.what, Want: t.want, Limit: t.limit, Verdict: Open}
 		if figure, got, ok := t.figure(r); ok && !math.IsNaN(figure) && !math.IsInf(figure, 0) {
 			target.Figure, target.Got, target.Verdict = figure, got, Missed

@@ -1,0 +1,64 @@
+package main
+
+import "github.com/ingestd/ingestd/bench/load"
+
+// The servers of a stream: one, or a cluster; that sync every write, or sometimes.
+var (
+	oneSync   = servers{size: 1, sync: true}
+	one       = servers{size: 1}
+	threeSync = servers{size: 3, sync: true}
+	three     = servers{size: 3}
+)
+
+// natsBlocks are the cases of --nats: what each hop adds of a layout with edges, NATS
+// and writers. All processes are on this machine.
+func natsBlocks() []block {
+	edge := func(name, title string, n servers, l load.Config) testCase {
+		return testCase{name: name, title: "edge: " + title, subject: ours{sink: "nats", nats: n}, load: l, warm: 50_000}
+	}
+	daemon := func(name, title, sink string) testCase {
+		return testCase{name: name, title: "one daemon: " + title, subject: ours{sink: sink}, load: standard(), warm: 20_000}
+	}
+	reads := func(name, title, sink string) testCase {
+		return testCase{
+			name: name, title: "writer: " + title, subject: writer{ours{sink: sink}, oneSync},
+			load: standard(), like: sink, warm: 20_000,
+		}
+	}
+	whole := func(name, title string, n servers) testCase {
+		return testCase{
+			name: name, title: "edge, NATS, writer: " + title, subject: chain{writer: writer{ours{sink: "mysql"}, n}},
+			load: standard(), like: "mysql", warm: 20_000,
+		}
+	}
+	half := whole("chain-half", "one server that syncs, half of its full load", oneSync)
+	half.half, half.like, half.warm = "chain", "", 0
+	half.subject = chain{
+		writer: writer{ours{sink: "mysql", set: []string{"router.batch_wait=50ms"}}, oneSync},
+		edge:   []string{"router.batch_wait=5ms"},
+	}
+	return []block{
+		{"nats-edge", "An edge: from the socket into JetStream", []testCase{
+			daemon("discard", "discard", "discard"),
+			edge("nats", "one server that syncs", oneSync, standard()),
+			edge("nats-lazy", "one server", one, standard()),
+			edge("nats-3", "three servers that sync, three replicas", threeSync, standard()),
+			edge("nats-3-lazy", "three servers, three replicas", three, standard()),
+			edge("nats-acks", "one server that syncs, acks", oneSync, with(numbered)),
+			daemon("sqlite", "SQLite", "sqlite"),
+			daemon("mysql", "MariaDB", "mysql"),
+		}},
+		{"nats-writer", "A writer: from JetStream into a database", []testCase{
+			daemon("sqlite", "SQLite", "sqlite"),
+			reads("writer-sqlite", "SQLite", "sqlite"),
+			daemon("mysql", "MariaDB", "mysql"),
+			reads("writer-mysql", "MariaDB", "mysql"),
+		}},
+		{"nats-chain", "All of it: from the socket through JetStream into MariaDB", []testCase{
+			daemon("mysql", "MariaDB", "mysql"),
+			whole("chain", "one server that syncs", oneSync),
+			half,
+			whole("chain-3", "three servers that sync, three replicas", threeSync),
+		}},
+	}
+}
