@@ -28,7 +28,7 @@ func TestTwoDaemons(t *testing.T) {
 func TestCluster(t *testing.T) {
 	p := chained(t)
 	p.begin(drill.LoadConfig{
-		Named: 8, IDs: long.Scale(1000, 10_000), Rate: long.Scale(1500, 8000),
+		Named: 8, IDs: long.Scale(1000, 10_000), Rate: long.Scale(1500, 5000),
 	})
 	p.startEnders(2)
 

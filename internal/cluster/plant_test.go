@@ -167,14 +167,8 @@ func (p *plant) end(least int64) {
 		e.finish(ctx)
 		ledgers = append(ledgers, e.ledger)
 	}
-	if p.log != nil {
-		p.eventually("the writers have stored what the stream holds", func() error { return p.log.lag(ctx) })
-	}
-	for _, d := range append(p.edges, p.writers...) {
-		d.stop()
-	}
-	p.watch.stop()
-	v, err := drill.Verify(ctx, p.run, ledgers, p.tables)
+	p.drain()
+	v, err := drill.Verify(context.Background(), p.run, ledgers, p.tables)
 	p.t.Logf("%+v", v)
 	if err != nil || !v.Fine() || v.Stored != v.Sent {
 		p.t.Errorf("something is wrong: %+v, %v", v, err)
@@ -190,6 +184,27 @@ func (p *plant) end(least int64) {
 			p.t.Errorf("void: nobody was connected to %s", target)
 		}
 	}
+}
+
+// drain waits until all that was acked is stored, and ends the daemons.
+func (p *plant) drain() {
+	p.t.Helper()
+	acked := p.load.Acked()
+	for _, e := range p.enders {
+		_, n, _ := e.ledger.Counts()
+		acked += n
+	}
+	// What piled up takes as long as it takes, as long as it gets less.
+	if err := p.tables.AwaitStored(context.Background(), acked); err != nil {
+		p.t.Error(err)
+	}
+	if p.log != nil {
+		p.eventually("the writers have settled what the stream holds", func() error { return p.log.lag(p.t.Context()) })
+	}
+	for _, d := range append(p.edges, p.writers...) {
+		d.stop()
+	}
+	p.watch.stop()
 }
 
 // eventually waits until what is looked at has no fault.
