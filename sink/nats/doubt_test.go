@@ -162,7 +162,7 @@ func TestOneInFlight(t *testing.T) {
 	natstest.Eventually(t, "the first is published", func() bool { return published.Load() == 1 })
 	ctx, cancel := context.WithCancel(t.Context())
 	second := write(ctx, append(one(ids[0]), one(ids[1])...))
-	natstest.Eventually(t, "the second has published what it may", func() bool { return published.Load() == 2 })
+	natstest.Eventually(t, "the second has published what it may", func() bool { return published.Load() >= 2 })
 	cancel()
 	if err := <-second; !errors.Is(err, context.Canceled) {
 		t.Error(err)
