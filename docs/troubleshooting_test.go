@@ -13,7 +13,7 @@ import (
 func source(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, dir := range []string{"daemon", "deadletters", "engine", "metrics", "sink", "spool", "transport"} {
+	for _, dir := range []string{"daemon", "deadletters", "engine", "internal/jet", "metrics", "sink", "spool", "transport"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err
@@ -35,7 +35,7 @@ var (
 )
 
 // notOurs is what others say, and what is typed.
-var notOurs = regexp.MustCompile(`^(ingestd |ulimit |address already in use$|connection refused$)| = `)
+var notOurs = regexp.MustCompile(`^(ingestd |nats |ulimit |address already in use$|connection refused$|no servers available for connection$|open transport\.nats$)| = `)
 
 // Every message, metric and error code that the page quotes is one of the program's.
 func TestTroubleshooting(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/ingestd/ingestd/internal/child"
 	"github.com/ingestd/ingestd/internal/child/childtest"
 	"github.com/ingestd/ingestd/internal/mariadbtest"
+	"github.com/ingestd/ingestd/internal/natstest"
 )
 
 // outage is a daemon with a spool, whose database can go away.
@@ -48,6 +49,28 @@ func TestSinkDown(t *testing.T) {
 	server.Restart(t)
 	b.says("#word", "Flowing")
 	b.says("#summary", "stored as it comes")
+}
+
+// Both ends of a stream of NATS are told of, and that it is away.
+func TestNATS(t *testing.T) {
+	nats := natstest.Start(t)
+	edge, _ := start(t, "--set=sink=nats", "--set=sink.nats.url="+nats.URL(), "--set=sink.nats.partitions=8")
+	writer, _ := start(t, "--set=transport.nats.url="+nats.URL())
+	send(t, edge.URL(), "", message("sensor-1", 0, 1))
+	b := open(t, writer.Admin(), width, height, "light")
+	b.says("#pipe", "Stream of NATS")
+	b.says("#pipe", "8 of 8")
+	b.says("#pipe", "0 carriers")
+	b.says("#summary", "stored as it comes")
+	nats.Stop()
+	b.says("#word", "Failing")
+	b.says("#summary", "NATS is out of reach of transport.nats")
+	b.says("#pipe", "not connected to "+nats.Address())
+	e := open(t, edge.Admin(), width, height, "light")
+	e.says("#summary", "NATS is out of reach")
+	nats.Restart()
+	b.says("#pipe", "8 of 8")
+	e.says("#word", "Idle")
 }
 
 // Where all is refused, nothing says that it flows: not what the sink refuses, and not

@@ -49,16 +49,29 @@ function fill(c, state, sentence, facts) {
 const counts = (map, prefix) =>
 	Object.entries(map ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]).map(([name, n]) => [prefix + f.words(name), f.number(n)]);
 
-const kinds = { websocket: "Websocket server", http: "HTTP server", websocket_client: "Feeds" };
+const kinds = { websocket: "Websocket server", http: "HTTP server", websocket_client: "Feeds", nats: "Stream of NATS" };
+
+// stream are the facts of a stream that is read.
+function stream(n) {
+	const facts = [
+		["partitions", f.number(n.owned) + " of " + f.number(n.partitions)],
+		["readers", f.number(n.readers)],
+		["behind", f.plural(n.behind, "carrier")],
+	];
+	if (n.oldest) facts.push(["oldest from", f.when(n.oldest)]);
+	return facts;
+}
 
 function transport(t, part) {
 	const c = card(t.name, "In", kinds[t.kind] ?? f.printable(t.kind));
 	const facts = [];
 	if (t.feeds) facts.push(["feeds connected", f.number(t.feeds_connected) + " of " + f.number(t.feeds), t.feeds_connected < t.feeds]);
-	if (t.kind !== "websocket_client") facts.push([t.kind === "http" ? "requests now" : "connections", f.number(t.connections)]);
+	if (t.kind === "http") facts.push(["requests", f.number(t.accepted)]);
+	if (t.connections !== undefined) facts.push(["connections", f.number(t.connections)]);
+	if (t.nats) facts.push(...stream(t.nats));
 	if (t.messages !== undefined) facts.push(["messages", f.number(t.messages)]);
 	facts.push(...counts(t.refused, "refused: "), ...counts(t.errors, "error: "));
-	fill(c, part?.state ?? "ok", t.url || part?.detail || "", facts);
+	fill(c, part?.state ?? "ok", t.nats?.detail || t.url || part?.detail || "", facts);
 	return c.element;
 }
 
@@ -70,7 +83,7 @@ function router(status, part) {
 		["waiting", f.plural(messages.pending, "message")],
 		["memory", f.bytes(messages.pending_bytes) + " of " + f.bytes(messages.max_pending)],
 		["groups written", f.number(writes.groups)],
-		...counts({ "tried again": retries.transient, blocked: retries.blocked, split: retries.split }, ""),
+		...counts({ "tried again": retries.transient, blocked: retries.blocked, split: retries.split, fenced: messages.fenced }, ""),
 	];
 	const share = messages.max_pending ? messages.pending_bytes / messages.max_pending : 0;
 	const sentence = {
