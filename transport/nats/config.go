@@ -21,7 +21,8 @@ import (
 // request to NATS, which are at most 256 and 1 MiB together (or a single larger one,
 // up to the server's max_payload), and of those that are routed and not settled, at
 // most 8,192, some words each and their ids, 1 MiB of these. So it is at most 3 MiB a
-// partition, beside what the engine holds within max_pending.
+// partition, beside what the engine holds within max_pending, and a few words for each
+// of the 4,096 sinks at most that wrote to it in the last day.
 type Config struct {
 	jet.Connection
 

@@ -143,5 +143,7 @@ func TestBlockedReaderLives(t *testing.T) {
 	}
 	blocked.Unblock()
 	p.send("id-0", 2)
-	natstest.Eventually(t, "all is settled", func() bool { return a.Stats().Behind+b.Stats().Behind == 0 && a.Stats().Messages+b.Stats().Messages == 21 })
+	natstest.Eventually(t, "all is settled", func() bool {
+		return a.Stats().Behind+b.Stats().Behind == 0 && a.Stats().Messages+b.Stats().Messages == 21
+	})
 }

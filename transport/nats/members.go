@@ -3,6 +3,8 @@ package nats
 import (
 	"maps"
 	"slices"
+
+	"github.com/ingestd/ingestd/internal/seedbug"
 )
 
 // members are the readers of a group as the bucket shows them. The order of the
@@ -52,6 +54,9 @@ func (m *members) beat(revision uint64) {
 	for name, o := range m.others {
 		if o.revision > revision {
 			continue
+		}
+		if seedbug.Is("reader-dead-too-early") {
+			o.missed++
 		}
 		if o.missed++; o.left && o.missed >= m.dead {
 			delete(m.others, name)

@@ -30,9 +30,7 @@ func TestServerRestarts(t *testing.T) {
 	<-l.done
 	table.right(t, ids, each)
 	owns(t, map[*writer]int{a: 4, b: 4})
-	if a.Stats().Reconnects == 0 || !a.Stats().Connected {
-		t.Errorf("%+v", a.Stats())
-	}
+	natstest.Eventually(t, "it is connected again", func() bool { return a.Stats().Reconnects > 0 && a.Stats().Connected })
 	a.end()
 	b.end()
 }

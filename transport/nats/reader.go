@@ -28,7 +28,8 @@ type Reader struct {
 	pace   pace
 	nc     *natsgo.Conn
 	js     jetstream.JetStream
-	open   sync.WaitGroup // carriers of which something is accepted and not settled
+	open   sync.WaitGroup  // carriers of which something is accepted and not settled
+	past   map[string]bool // the names of sessions that have ended; only Serve changes it, between two
 
 	counts                     counts
 	foreign, malformed, absent seldom.Count[struct{}]
@@ -69,7 +70,7 @@ func open(ctx context.Context, c Config, pace pace) (*Reader, error) {
 		nc.Close()
 		return nil, err
 	}
-	return &Reader{config: c, log: log, pace: pace, nc: nc, js: js}, nil
+	return &Reader{config: c, log: log, pace: pace, nc: nc, js: js, past: make(map[string]bool)}, nil
 }
 
 // URL says which servers and which stream it reads, without secrets.
@@ -94,6 +95,7 @@ func (r *Reader) Serve(ctx context.Context, router engine.Router) error {
 				return nil
 			}
 			r.set(nil, err.Error())
+			r.past[s.name] = true
 			r.log.Warn("reading begins anew", "error", err)
 		} else if ctx.Err() == nil {
 			if text := err.Error(); text != told { // the first, and what is new

@@ -86,18 +86,14 @@ type tableSink struct {
 
 	mu   sync.Mutex
 	hung chan struct{} // not nil: a Write waits until it is closed, and then writes, whatever its context says
-	fail error
 }
 
 func (s *tableSink) Write(_ context.Context, batches []engine.Batch) ([]engine.Result, error) {
 	s.mu.Lock()
-	hung, fail := s.hung, s.fail
+	hung := s.hung
 	s.mu.Unlock()
 	if hung != nil {
 		<-hung
-	}
-	if fail != nil {
-		return nil, fail
 	}
 	return s.table.add(batches), nil
 }
@@ -115,12 +111,6 @@ func (s *tableSink) hang() (release func()) {
 		close(s.hung)
 		s.hung = nil
 	})
-}
-
-func (s *tableSink) failing(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fail = err
 }
 
 // writer is an engine and its Reader.
