@@ -26,7 +26,7 @@ type Connection struct {
 	// URL are servers of one cluster; those that they know of are found out. With
 	// tls:// or wss:// the connection is encrypted, and wherever the server demands
 	// it. They are secrets, for there may be a password in one.
-	URL outbound.Secrets `hcl:"url,optional"`
+	URL URLs `hcl:"url,optional"`
 
 	User     string        `hcl:"user,optional"`
 	Password engine.Secret `hcl:"password,optional"`
@@ -49,9 +49,21 @@ type Connection struct {
 	ConnectTimeout time.Duration `hcl:"connect_timeout,optional"`
 }
 
+// URLs are those of servers. They are secrets.
+type URLs []engine.Secret
+
+// UnmarshalText takes several with commas between them, as clients of NATS do.
+func (u *URLs) UnmarshalText(text []byte) error {
+	*u = nil
+	for url := range strings.SplitSeq(string(text), ",") {
+		*u = append(*u, engine.Secret(strings.TrimSpace(url)))
+	}
+	return nil
+}
+
 // DefaultConnection is to a server on this machine that asks for nothing.
 func DefaultConnection() Connection {
-	return Connection{URL: outbound.Secrets{nats.DefaultURL}, ConnectTimeout: 5 * time.Second}
+	return Connection{URL: URLs{nats.DefaultURL}, ConnectTimeout: 5 * time.Second}
 }
 
 // Validate reports every fault at once, each as an [engine.OptionError], joined.

@@ -94,17 +94,17 @@ func TestConnectionValidate(t *testing.T) {
 	for want, change := range map[string]func(*jet.Connection){
 		"": func(*jet.Connection) {},
 		" ": func(c *jet.Connection) {
-			c.URL = outbound.Secrets{"tls://u:" + secret + "@a:1", "nats://u:" + secret + "@b"}
+			c.URL = jet.URLs{"tls://u:" + secret + "@a:1", "nats://u:" + secret + "@b"}
 		},
 		"url: is missing":                      func(c *jet.Connection) { c.URL = nil },
-		"url: one is there twice":              func(c *jet.Connection) { c.URL = outbound.Secrets{"nats://a", "nats://a"} },
-		"url: must be nats:// or tls://":       func(c *jet.Connection) { c.URL = outbound.Secrets{"http://u:" + secret + "@a"} },
-		"url: must be nats:// or tls:// ":      func(c *jet.Connection) { c.URL = outbound.Secrets{"nats://u:" + secret + "%zz@a"} },
-		"url: must be nats:// or tls://  ":     func(c *jet.Connection) { c.URL = outbound.Secrets{"nats://"} },
-		"url: must have no ? and #":            func(c *jet.Connection) { c.URL = outbound.Secrets{"nats://a?x=" + secret} },
-		"url: must be all with":                func(c *jet.Connection) { c.URL = outbound.Secrets{"nats://a", "wss://b"} },
+		"url: one is there twice":              func(c *jet.Connection) { c.URL = jet.URLs{"nats://a", "nats://a"} },
+		"url: must be nats:// or tls://":       func(c *jet.Connection) { c.URL = jet.URLs{"http://u:" + secret + "@a"} },
+		"url: must be nats:// or tls:// ":      func(c *jet.Connection) { c.URL = jet.URLs{"nats://u:" + secret + "%zz@a"} },
+		"url: must be nats:// or tls://  ":     func(c *jet.Connection) { c.URL = jet.URLs{"nats://"} },
+		"url: must have no ? and #":            func(c *jet.Connection) { c.URL = jet.URLs{"nats://a?x=" + secret} },
+		"url: must be all with":                func(c *jet.Connection) { c.URL = jet.URLs{"nats://a", "wss://b"} },
 		"user: and token, nkey_file":           func(c *jet.Connection) { c.User, c.Token = "u", secret },
-		"user: and token, nkey_file ":          func(c *jet.Connection) { c.URL, c.CredentialsFile = outbound.Secrets{"nats://u@a"}, "f" },
+		"user: and token, nkey_file ":          func(c *jet.Connection) { c.URL, c.CredentialsFile = jet.URLs{"nats://u@a"}, "f" },
 		"password: is set without a user":      func(c *jet.Connection) { c.Password = secret },
 		"tls.cert: and key belong together":    func(c *jet.Connection) { c.TLS = &outbound.TLS{Cert: "a"} },
 		"connect_timeout: must be positive, n": func(c *jet.Connection) { c.ConnectTimeout = 0 },
@@ -467,5 +467,16 @@ func TestSilentServer(t *testing.T) {
 	c.ConnectTimeout = 10 * time.Millisecond
 	if _, err := c.Dial(t.Context(), "test", nil); err == nil || engine.IsBlocked(err) {
 		t.Errorf("the timeout: %v", err)
+	}
+}
+
+// Several servers in one text are several servers.
+func TestURLs(t *testing.T) {
+	var c jet.Connection
+	if err := c.URL.UnmarshalText([]byte("nats://u:secret@a:1, nats://b")); err != nil {
+		t.Fatal(err)
+	}
+	if len(c.URL) != 2 || c.Hosts() != "a:1,b" {
+		t.Errorf("%d are %s", len(c.URL), c.Hosts())
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ingestd/ingestd/internal/outbound"
+	"github.com/ingestd/ingestd/internal/jet"
 )
 
 // All faults are told at once, without secrets.
@@ -13,7 +13,7 @@ func TestConfig(t *testing.T) {
 		t.Error(err)
 	}
 	c := DefaultConfig()
-	c.URL = outbound.Secrets{"nats://me:secret@h:1", "http://secret"}
+	c.URL = jet.URLs{"nats://me:secret@h:1", "http://secret"}
 	c.Stream, c.Group, c.Name = "", "a.b", strings.Repeat("x", 65)
 	err := c.Validate()
 	if err == nil {
