@@ -154,3 +154,22 @@ func (b *bucket) send(ctx context.Context, m *natsgo.Msg, value []byte, options 
 	}
 	return ack.Sequence, nil
 }
+
+// compare looks whether the last message that was read of the bucket's log is in it as
+// it was.
+func (b *bucket) compare(ctx context.Context, sequence uint64, stored time.Time) error {
+	stream, err := b.js.Stream(ctx, b.stream)
+	if err != nil {
+		return err
+	}
+	m, err := stream.GetMsg(ctx, sequence)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound): // there are newer ones of its key
+		return nil
+	case err != nil:
+		return err
+	case !m.Time.Equal(stored):
+		return endError{errBucket}
+	}
+	return nil
+}

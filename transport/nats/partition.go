@@ -156,13 +156,16 @@ func (p *partition) write(owner string) bool {
 	}
 	w.flows.forget(w.at)
 	now := place{Owner: owner, Floor: w.floor, Time: w.at, Stream: p.s.stream.created, Flows: maps.Clone(w.flows)}
-	revision := p.revision
+	expected := p.revision
 	p.mu.Unlock()
 	if !p.lease.Held() {
 		return false
 	}
-	revision, err := p.s.bucket.update(p.s.life, p.key(), now, revision)
+	revision, err := p.s.bucket.update(p.s.life, p.key(), now, expected)
 	if err != nil {
+		if errors.Is(err, errChanged) {
+			p.s.refused(p.number, expected)
+		}
 		p.log.Debug("a floor is not written", "floor", now.Floor, "error", err)
 		return false
 	}

@@ -132,6 +132,7 @@ func (r *Reader) join(ctx context.Context, router engine.Router) (*session, erro
 		failed:  make(chan error, 1),
 		changed: make(chan struct{}, 1),
 		groups:  make(map[string]*group),
+		doubts:  make(map[int]doubt),
 		owned:   make(map[int]*partition),
 	}
 	r.set(s, "")

@@ -39,6 +39,7 @@ type session struct {
 	sent    time.Time          // when the last heartbeat that was stored was sent
 	back    uint64             // the revision of my own last heartbeat that was read back
 	groups  map[string]*group  // what the bucket says
+	doubts  map[int]doubt      // by partition: writes that failed because the key has changed
 	owned   map[int]*partition // those that are read, or being given back
 	running sync.WaitGroup     // their goroutines
 }
@@ -62,6 +63,12 @@ type placeAt struct {
 	place
 	revision uint64
 	unknown  error // it cannot be read, and is left alone
+}
+
+// doubt is a write of a key that was expected to have a revision, and has another one.
+type doubt struct {
+	revision uint64
+	beats    int // my heartbeats by then
 }
 
 // newGroup is one of which nothing is known.
@@ -130,11 +137,9 @@ func (s *session) run(ctx context.Context) error {
 	s.running.Wait()
 	end()
 	own.Wait()
-	if failure == nil {
-		// Otherwise it is found dead, in time.
-		if err := s.bucket.remove(context.WithoutCancel(ctx), s.key(), anyRevision); err != nil {
-			s.log.Debug("the key of the reader is not removed", "error", err)
-		}
+	// Otherwise it is found dead, in time.
+	if err := s.bucket.remove(context.WithoutCancel(ctx), s.key(), anyRevision); err != nil {
+		s.log.Debug("the key of the reader is not removed", "error", err)
 	}
 	return failure
 }
@@ -155,15 +160,32 @@ func (s *session) all() []*partition {
 
 // watch reads the log of the bucket.
 func (s *session) watch(ctx context.Context) {
+	var last time.Time // when what is before t.next was stored
+	short := 0         // how often the bucket was shorter than it was
 	t := &tail{
 		nc: s.nc, js: s.js, log: s.log, pace: &s.pace,
 		stream: s.bucket.stream, created: s.bucket.created, subject: s.bucket.prefix + ">",
 		read: func(_ context.Context, m *natsgo.Msg, meta *natsgo.MsgMetadata) error {
+			last = meta.Timestamp
 			if k, ok := s.bucket.keyOf(m.Subject); ok {
 				s.saw(k, m, meta.Sequence.Stream)
 			}
 			return nil
 		},
+	}
+	t.opened = func(ctx context.Context, info *jetstream.StreamInfo) error {
+		switch before := t.next - 1; {
+		case t.next == 0:
+			return nil
+		case info.State.LastSeq < before:
+			if short++; short < shortTries {
+				return errors.New("the bucket is shorter than it was") // as a server sees it that is behind
+			}
+			return endError{errBucket}
+		default:
+			short = 0
+			return s.bucket.compare(ctx, before, last)
+		}
 	}
 	if err := t.run(ctx); err != nil {
 		s.fail(fmt.Errorf("bucket: %w", err))
@@ -199,6 +221,27 @@ func (s *session) saw(k key, m *natsgo.Msg, revision uint64) {
 		if p := s.owned[k.partition]; p != nil && k.group == s.r.config.Group {
 			p.saw(now.Owner, revision)
 		}
+	}
+}
+
+// errBucket says that the log of the bucket is not the one that was read: it has lost
+// its end, as a server does that is switched off before it has synced, or somebody has
+// removed something from it. What is known of it does not hold.
+var errBucket = errors.New("it is not what its log said; it is read anew")
+
+// refused notes that a partition's key did not have the revision that it was
+// written for. The log says soon what it has. Where it was read on behind that write
+// and says nothing, it is not the log that was read before.
+func (s *session) refused(number int, revision uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// The second heartbeat from now on is stored after now.
+	beats := s.mine().members.beats
+	switch d, known := s.doubts[number]; {
+	case !known || d.revision != revision:
+		s.doubts[number] = doubt{revision, beats}
+	case beats >= d.beats+2:
+		s.fail(fmt.Errorf("bucket: %w", errBucket))
 	}
 }
 
@@ -342,7 +385,9 @@ func (s *session) claim(number int) (ok bool, from string) {
 	revision, err := s.bucket.update(s.life, key{group: s.r.config.Group, partition: number}, mine, at.revision)
 	if err != nil {
 		// If it was written nevertheless, the bucket will tell.
-		if !errors.Is(err, errChanged) {
+		if errors.Is(err, errChanged) {
+			s.refused(number, at.revision)
+		} else {
 			s.log.Debug("a partition is not claimed", "partition", number, "error", err)
 		}
 		return false, from
