@@ -5,7 +5,8 @@ transport "nats" {
 }
 
 router {
-  batch_wait = "50ms"
+  batch_wait  = "50ms"
+  max_pending = "16MiB" # all of it is stored before a partition is given to another writer
 }
 
 sink "mysql" {
