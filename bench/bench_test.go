@@ -321,7 +321,7 @@ func TestCases(t *testing.T) {
 			t.Errorf("no case measures %q", target.What)
 		}
 	}
-	if len(r.Hops) != 10 {
+	if len(r.Hops) != 11 {
 		t.Errorf("%d hops are measured", len(r.Hops))
 	}
 }

@@ -31,12 +31,17 @@ func natsBlocks() []block {
 			load: standard(), like: "mysql", warm: 20_000,
 		}
 	}
+	// At half of the load it is the latency that counts: nobody waits for long until a
+	// batch is full.
 	half := whole("chain-half", "one server that syncs, half of its full load", oneSync)
 	half.half, half.like, half.warm = "chain", "", 0
 	half.subject = chain{
-		writer: writer{ours{sink: "mysql", set: []string{"router.batch_wait=50ms"}}, oneSync},
+		writer: writer{ours{sink: "mysql", set: waiting}, oneSync},
 		edge:   []string{"router.batch_wait=5ms"},
 	}
+	alone := daemon("mysql-half", "MariaDB, half of the full load of one server that syncs", "mysql")
+	alone.subject = ours{sink: "mysql", set: waiting}
+	alone.half, alone.warm = "chain", 0
 	return []block{
 		{"nats-edge", "An edge: from the socket into JetStream", []testCase{
 			daemon("discard", "discard", "discard"),
@@ -57,6 +62,7 @@ func natsBlocks() []block {
 		{"nats-chain", "All of it: from the socket through JetStream into MariaDB", []testCase{
 			daemon("mysql", "MariaDB", "mysql"),
 			whole("chain", "one server that syncs", oneSync),
+			alone,
 			half,
 			whole("chain-3", "three servers that sync, three replicas", threeSync),
 		}},

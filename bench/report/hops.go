@@ -21,6 +21,7 @@ var hops = []struct{ what, against, block, name, base string }{
 	{"to read a stream into SQLite", "a websocket into SQLite", "nats-writer", "writer-sqlite", "sqlite"},
 	{"to read a stream into MariaDB", "a websocket into MariaDB", "nats-writer", "writer-mysql", "mysql"},
 	{"edge, one server that syncs, writer", "one daemon into MariaDB", "nats-chain", "chain", "mysql"},
+	{"the same at half of its full load", "one daemon at the same load", "nats-chain", "chain-half", "mysql-half"},
 	{"edge, three servers that sync, writer", "one daemon into MariaDB", "nats-chain", "chain-3", "mysql"},
 }
 
