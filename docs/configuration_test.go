@@ -36,6 +36,9 @@ var servers = []string{"websocket", "http"}
 
 // named gives the settings that a row is for.
 func named(row string) (names []string) {
+	if end, ok := strings.CutPrefix(row, "END."); ok {
+		return []string{"sink." + end, "transport." + end}
+	}
 	for word, kinds := range map[string][]string{"SERVER": servers, "KIND": append(servers, "websocket_client")} {
 		if strings.Contains(row, "."+word+".") {
 			for _, kind := range kinds {
@@ -85,7 +88,9 @@ func TestSettings(t *testing.T) {
 		blocks = append(blocks, needed("transport."+kind+".tls.cert")...)
 		blocks = append(blocks, needed("transport."+kind+".decode.id")...)
 	}
-	for _, args := range [][]string{{"--set=sink=sqlite"}, {"--set=sink=mysql", dsn}, {"--set=sink=stdout"}} {
+	blocks = append(append(blocks, "--set=transport.nats.stream=ingest"), needed("transport.nats.tls.cert")...)
+	nats := append([]string{"--set=sink=nats"}, needed("sink.nats.tls.cert")...)
+	for _, args := range [][]string{{"--set=sink=sqlite"}, {"--set=sink=mysql", dsn}, {"--set=sink=stdout"}, nats} {
 		out, err := check(append(args, blocks...)...)
 		if err != nil {
 			t.Fatalf("check %v: %v\n%s", args, err, out)
@@ -116,8 +121,8 @@ func TestSettings(t *testing.T) {
 	for _, name := range []string{"url", "header.NAME.value", "decode.id"} {
 		have["transport.websocket_client."+name] = "required"
 	}
-	for _, name := range []string{"cert", "key"} {
-		have["transport.websocket_client.tls."+name] = `""` // both or none
+	for _, block := range []string{"transport.websocket_client", "transport.nats", "sink.nats"} {
+		have[block+".tls.cert"], have[block+".tls.key"] = `""`, `""` // both or none
 	}
 	shown := map[string]bool{}
 	for _, s := range settings(t) {
@@ -216,7 +221,8 @@ func TestRanges(t *testing.T) {
 			if strings.HasPrefix(s.name, "sink.mysql.") {
 				args = append(args, dsn)
 			}
-			if s.name != "delivery.spool" { // some values need it
+			// Some values need a spool, and a stream cannot be read with one.
+			if s.name != "delivery.spool" && !strings.HasPrefix(s.name, "transport.nats.") {
 				args = append(args, "--set=delivery.spool=true")
 			}
 			return check(args...)
