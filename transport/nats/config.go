@@ -51,13 +51,16 @@ func DefaultConfig() Config {
 // Validate reports every fault at once, each as an [engine.OptionError], joined.
 func (c Config) Validate() error {
 	errs := []error{c.Connection.Validate()}
+	if !jet.ValidName(c.Stream) {
+		errs = append(errs, &engine.OptionError{Option: "stream", Problem: fmt.Sprintf(
+			"must be 1 to 200 letters, digits, - and _, not %q", c.Stream)})
+	}
 	check := func(ok bool, option, value string) {
 		if !ok {
 			errs = append(errs, &engine.OptionError{Option: option, Problem: fmt.Sprintf(
 				"must be 1 to 64 letters, digits, - and _, not %q", value)})
 		}
 	}
-	check(isName(c.Stream), "stream", c.Stream)
 	check(isName(c.Group), "group", c.Group)
 	check(c.Name == "" || isName(c.Name), "name", c.Name)
 	return errors.Join(errs...)
