@@ -37,7 +37,7 @@ long: needs seedbugs ## run what takes hours: long tests, each fuzz test for FUZ
 bench: needs ## measure everything (9 minutes), and write it into docs/performance.md
 	$(GO) run ./bench --json docs/performance.json --markdown docs/performance.md --svg docs/performance.svg
 
-bench-nats: needs ## measure edges, NATS and writers (4 minutes), and write it into docs/scaling.md
+bench-nats: needs ## measure edges, NATS and writers (3 minutes), and write it into docs/scaling.md
 	$(GO) run ./bench --nats --json docs/scaling.json --markdown docs/scaling.md
 
 bench-quick: needs ## measure less, less exactly (3 minutes), and only print it

@@ -212,7 +212,7 @@ func TestChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Messages != 1280 || s.Daemon <= 0 || s.Writer <= 0 || s.NATS <= 0 || s.Database <= 0 || s.Client <= 0 || s.P50 <= 0 || s.P99 < s.P50 {
+	if s.Messages != 1280 || s.Daemon <= 0 || s.Writer <= 0 || s.NATS <= 0 || s.Database <= 0 || s.Client <= 0 || s.Carriers <= 0 || s.P50 <= 0 || s.P99 < s.P50 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -33,13 +33,16 @@ func natsBlocks() []block {
 	}
 	// At half of the load it is the latency that counts: nobody waits for long until a
 	// batch is full.
-	half := whole("chain-half", "one server that syncs, half of its full load", oneSync)
-	half.half, half.like, half.warm = "chain", "", 0
-	half.subject = chain{
-		writer: writer{ours{sink: "mysql", set: waiting}, oneSync},
-		edge:   []string{"router.batch_wait=5ms"},
+	half := func(name, title string, n servers) testCase {
+		c := whole(name, title+", half of the full load of one that syncs", n)
+		c.half, c.like, c.warm = "chain", "", 0
+		c.subject = chain{
+			writer: writer{ours{sink: "mysql", set: waiting}, n},
+			edge:   []string{"router.batch_wait=5ms"},
+		}
+		return c
 	}
-	alone := daemon("mysql-half", "MariaDB, half of the full load of one server that syncs", "mysql")
+	alone := daemon("mysql-half", "MariaDB, the same load", "mysql")
 	alone.subject = ours{sink: "mysql", set: waiting}
 	alone.half, alone.warm = "chain", 0
 	return []block{
@@ -62,9 +65,11 @@ func natsBlocks() []block {
 		{"nats-chain", "All of it: from the socket through JetStream into MariaDB", []testCase{
 			daemon("mysql", "MariaDB", "mysql"),
 			whole("chain", "one server that syncs", oneSync),
-			alone,
-			half,
 			whole("chain-3", "three servers that sync, three replicas", threeSync),
+			half("chain-half", "one server that syncs", oneSync),
+			half("chain-half-lazy", "one server", one),
+			half("chain-half-3", "three servers that sync, three replicas", threeSync),
+			alone,
 		}},
 	}
 }

@@ -24,22 +24,41 @@ type stored struct {
 	bytes    int64 // on the disk of one server
 }
 
+// openStream opens the stream. The connection is the caller's to close.
+func openStream(ctx context.Context, urls []string) (jetstream.Stream, *nats.Conn, error) {
+	conn, err := nats.Connect(strings.Join(urls, ","))
+	if err != nil {
+		return nil, nil, err
+	}
+	js, err := jetstream.New(conn)
+	if err == nil {
+		var stream jetstream.Stream
+		if stream, err = js.Stream(ctx, streamName); err == nil {
+			return stream, conn, nil
+		}
+	}
+	conn.Close()
+	return nil, nil, err
+}
+
+// published is how many messages a stream has had, those that are purged too.
+func published(ctx context.Context, urls []string) (int64, error) {
+	stream, conn, err := openStream(ctx, urls)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	return int64(stream.CachedInfo().State.LastSeq), nil
+}
+
 // readStream reads all that is in the stream, and with check sees that each id has
 // its messages, each once, in the order in which they were sent.
 func readStream(ctx context.Context, urls []string, check bool) (n stored, err error) {
-	conn, err := nats.Connect(strings.Join(urls, ","))
+	stream, conn, err := openStream(ctx, urls)
 	if err != nil {
 		return n, err
 	}
 	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		return n, err
-	}
-	stream, err := js.Stream(ctx, streamName)
-	if err != nil {
-		return n, err
-	}
 	state := stream.CachedInfo().State
 	n.bytes = int64(state.Bytes)
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})

@@ -149,6 +149,9 @@ func (c chain) run(ctx context.Context, e *lab.Lab, l load.Config, check bool) (
 	if err != nil {
 		return s, fmt.Errorf("%w\n%s\n%s", err, edge.Log(), w.Log())
 	}
+	if s.Carriers, err = published(ctx, from.urls); err != nil {
+		return s, err
+	}
 	if _, err := edge.stop(ctx); err != nil {
 		return s, err
 	}

@@ -26,7 +26,7 @@ type Sample struct {
 	Objects  float64       `json:"objects"`      // that the daemon allocated for a message, in the second half
 	Offered  float64       `json:"offered_rate,omitempty"`
 
-	Carriers    int64 `json:"carriers,omitempty"`     // messages of JetStream that the stream has; 0: there is none
+	Carriers    int64 `json:"carriers,omitempty"`     // messages of JetStream that the stream has, or has had; 0: there is none
 	StreamBytes int64 `json:"stream_bytes,omitempty"` // of it, on the disk of one server
 
 	Ladder *Fate `json:"ladder,omitempty"`
