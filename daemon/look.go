@@ -25,7 +25,8 @@ type look struct {
 	restart      []string // settings that need one
 
 	starting, draining bool
-	opening, away      bool   // the sink is not open yet, or not connected
+	opening            bool   // the sink is not open yet
+	connected          *bool  // it is connected; nil: it cannot tell
 	target, product    string // where the sink writes, and what that is
 
 	engine engine.Stats
@@ -64,7 +65,7 @@ func (d *daemon) look(ctx context.Context, p *parts, draining bool) *look {
 	if late, is := p.sink.(*lateSink); is {
 		l.opening = late.sink.Load() == nil
 	}
-	l.away = away(p.sink)
+	l.connected = connected(p.sink)
 	if p.spool != nil {
 		l.spool, l.spoolHealth = p.spool.Stats(), p.spool.Health()
 		l.draining = l.draining || l.spoolHealth.Draining
@@ -178,7 +179,7 @@ func apiVersion() api.Version {
 
 // sinkStatus is how the sink is.
 func (l *look) sinkStatus() api.Sink {
-	s := api.Sink{Name: l.cfg.sink.name, Target: l.redact(l.target), State: l.sinkState(), Sentence: l.redact(l.sinkSentence())}
+	s := api.Sink{Name: l.cfg.sink.name, Target: l.redact(l.target), State: l.sinkState(), Connected: l.connected, Sentence: l.redact(l.sinkSentence())}
 	if since, err := l.sinkTrouble(); err != nil {
 		s.Error, s.Since = l.redact(err.Error()), api.At(since)
 	}
@@ -190,7 +191,7 @@ func (l *look) sinkTrouble() (since time.Time, err error) {
 	switch {
 	case l.health.Blocked != nil:
 		return l.health.BlockedSince, l.health.Blocked
-	case l.health.Failing == nil && l.away:
+	case l.health.Failing == nil && l.away():
 		return time.Time{}, errAway
 	}
 	return l.health.FailingSince, l.health.Failing
@@ -202,7 +203,7 @@ func (l *look) sinkState() string {
 		return "blocked"
 	case l.opening:
 		return "opening"
-	case l.health.Failing != nil, l.away:
+	case l.health.Failing != nil, l.away():
 		return "failing"
 	case l.draining:
 		return "draining"

@@ -96,15 +96,23 @@ func natsText(n *api.NATS) string {
 	return fmt.Sprintf("%d of %s, %s, %s behind", n.Owned, count(n.Partitions, "partition"), count(n.Readers, "reader"), people(n.Behind, "carrier"))
 }
 
-// away tells whether the sink is one that has lost its connection.
-func away(s Sink) bool {
+// connected tells whether a sink that writes a stream is connected; nil: it is no such
+// sink, or not open yet.
+func connected(s Sink) *bool {
 	var inner engine.Sink = s
 	if late, is := s.(*lateSink); is {
 		inner = late.Unwrap()
 	}
 	publishes, is := inner.(metrics.NATSSinkStats)
-	return is && !publishes.Stats().Connected
+	if !is {
+		return nil
+	}
+	now := publishes.Stats().Connected
+	return &now
 }
+
+// away tells whether the sink has lost its connection.
+func (l *look) away() bool { return l.connected != nil && !*l.connected }
 
 // errAway is what keeps a sink that is away from storing, before anything was tried.
 var errAway = errors.New("it is not connected")

@@ -183,7 +183,8 @@ func TestNATSAway(t *testing.T) {
 	nats.Stop()
 
 	st := edge.eventually("the sink is failing", func(st *api.Status) bool { return st.Sink.State == "failing" })
-	if st.Sink.Sentence != "NATS is out of reach; nothing waits." || st.Condition != "failing" || !st.Ready {
+	if st.Sink.Sentence != "NATS is out of reach; nothing waits." || st.Condition != "failing" || !st.Ready ||
+		st.Sink.Connected == nil || *st.Sink.Connected {
 		t.Errorf("the edge says %q, %s", st.Sink.Sentence, st.Condition)
 	}
 	edge.send(c, `{"id":"a","seq":1} {"id":"b","seq":1}`)

@@ -28,7 +28,7 @@ func (l *look) Readiness() api.Readiness {
 	}
 	j.engine(l.health, fmt.Sprintf("%s live, %s pending, %s of %s", count(l.engine.Streams, "stream"),
 		count(int(l.engine.Pending), "message"), human(engine.Size(l.engine.PendingBytes)), human(l.cfg.Router.MaxPending)))
-	j.sink(l.health, l.away, sink, l.target, l.spooled)
+	j.sink(l.health, l.away(), sink, l.target, l.spooled)
 	if l.draining {
 		j.add("dead_letters", "draining")
 	} else {

@@ -80,9 +80,9 @@ func (l *look) sinkSentence() string {
 	case l.health.Blocked != nil:
 		return fmt.Sprintf("%s has stored nothing since %s, and does not until somebody acts: %s. %s.",
 			name, l.clock(since), short(err), l.waiting())
-	case err != nil && l.away && since.IsZero():
+	case err != nil && l.away() && since.IsZero():
 		return fmt.Sprintf("%s is out of reach; %s.", name, lowerFirst(l.waiting()))
-	case err != nil && l.away:
+	case err != nil && l.away():
 		return fmt.Sprintf("%s has been out of reach since %s; %s.", name, l.clock(since), lowerFirst(l.waiting()))
 	case err != nil:
 		return fmt.Sprintf("%s since %s; %s.", does(name, err), l.clock(since), lowerFirst(l.waiting()))

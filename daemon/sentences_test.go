@@ -71,10 +71,10 @@ func TestSentences(t *testing.T) {
 			spooled(l)
 			l.health.Blocked, l.health.BlockedSince = errors.New("no such table"), since
 		}},
-		{"NATS is out of reach; nothing waits.", func(l *look) { l.cfg.sink.name, l.away = "nats", true }},
+		{"NATS is out of reach; nothing waits.", func(l *look) { l.cfg.sink.name, l.connected = "nats", new(bool) }},
 		{"NATS has been out of reach since 12:03:10 UTC; 48,201 messages wait in the spool.", func(l *look) {
 			spooled(l)
-			l.cfg.sink.name, l.away, l.health.Failing, l.health.FailingSince = "nats", true, errors.New("not connected"), since
+			l.cfg.sink.name, l.connected, l.health.Failing, l.health.FailingSince = "nats", new(bool), errors.New("not connected"), since
 		}},
 		{`NATS has failed, with "the stream ingest is full", since 12:03:10 UTC; nothing waits.`, func(l *look) {
 			l.cfg.sink.name, l.health.Failing, l.health.FailingSince = "nats", errors.New("the stream ingest is full"), since

@@ -158,6 +158,8 @@ type Sink struct {
 	Since    Time   `json:"since"` // of failing and blocked, where that is known
 	Error    string `json:"error"`
 	Sentence string `json:"sentence"`
+
+	Connected *bool `json:"connected,omitempty"` // to NATS, where it writes there
 }
 
 // Spool is how the spool is.
