@@ -25,7 +25,7 @@ func (p *partition) follow(reading, routing context.Context) {
 		stream: p.s.stream.name, created: p.s.stream.created,
 		subject: jet.Subject(p.s.stream.subject, p.number),
 		next:    p.window.floor + 1,
-		using:   func(name string) { p.consumer.Store(name) },
+		using:   func(name string) { p.taken.Store(0); p.consumer.Store(name) },
 	}
 	last := p.window.at // when what is before t.next was stored
 	t.opened = func(ctx context.Context, info *jetstream.StreamInfo) error {
@@ -37,6 +37,7 @@ func (p *partition) follow(reading, routing context.Context) {
 		}
 		last = meta.Timestamp
 		p.unread.Store(meta.NumPending)
+		p.taken.Store(meta.Sequence.Consumer)
 		err := p.carrier(routing, m, meta)
 		if errors.Is(err, jet.ErrNewer) {
 			<-reading.Done()

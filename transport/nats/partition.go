@@ -27,6 +27,7 @@ type partition struct {
 
 	consumer atomic.Value  // the name of the one that it is read by
 	unread   atomic.Uint64 // carriers that are in the log and not read
+	taken    atomic.Uint64 // the number of the last one that was read, of those of the consumer
 	newer    atomic.Bool   // there is one that this version cannot read
 
 	read  flows // those that were read; only the goroutine read uses it, and

@@ -141,9 +141,16 @@ func (s *session) measure(ctx context.Context) {
 			asking, cancel := context.WithTimeout(ctx, s.pace.request)
 			consumer, err := s.js.Consumer(asking, s.stream.name, name)
 			cancel()
-			if err == nil {
-				p.unread.CompareAndSwap(before, consumer.CachedInfo().NumPending)
+			if err != nil || p.consumer.Load() != name {
+				continue
 			}
+			// What is on its way to the window was delivered, and is not read.
+			info := consumer.CachedInfo()
+			count := info.NumPending
+			if taken := p.taken.Load(); info.Delivered.Consumer > taken {
+				count += info.Delivered.Consumer - taken
+			}
+			p.unread.CompareAndSwap(before, count)
 		}
 	}
 }
