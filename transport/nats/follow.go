@@ -69,8 +69,10 @@ func (p *partition) compare(ctx context.Context, t *tail, info *jetstream.Stream
 		}
 		m, err := stream.GetMsg(ctx, before)
 		switch {
-		case errors.Is(err, jetstream.ErrMsgNotFound): // it was purged
-			return nil
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			if info, err = stream.Info(ctx); err != nil || info.State.FirstSeq > before { // it was purged
+				return err
+			}
 		case err != nil:
 			return err
 		case stored.IsZero() || m.Time.Equal(stored):

@@ -44,6 +44,9 @@ func TestJoinsAndLeaves(t *testing.T) {
 	a.end()
 	owns(t, map[*writer]int{c: 8})
 	<-l.done
+	natstest.Eventually(t, "all is read", func() bool {
+		return a.Stats().Messages+b.Stats().Messages+c.Stats().Messages >= ids*each
+	})
 	c.end() // which has its lanes written
 	table.right(t, ids, each)
 	if table.duplicates > 0 {
@@ -146,4 +149,42 @@ func TestBlockedReaderLives(t *testing.T) {
 	natstest.Eventually(t, "all is settled", func() bool {
 		return a.Stats().Behind+b.Stats().Behind == 0 && a.Stats().Messages+b.Stats().Messages == 21
 	})
+}
+
+// Where the sink is far behind, the next reader does not wait for it: it begins behind
+// the floor, and what the first one still has is not its own any more.
+func TestHandOverOfABacklog(t *testing.T) {
+	server := natstest.Start(t)
+	p := publish(t, server.URL())
+	p.stream("s", 2, jetstream.FileStorage)
+	slow := transporttest.NewRouter()
+	a := serve(t, slow, quickPace, testConfig(server.URL()))
+	ids := map[int]string{} // one of each partition
+	for i := 0; len(ids) < 2; i++ {
+		id := fmt.Sprint("id-", i)
+		ids[p.partition(id)] = id
+	}
+	p.send(ids[0], 1)
+	p.send(ids[1], 1)
+	await(t, slow, "what is stored", settled(2))
+	slow.Hold()
+	for seq := int64(2); seq < 12; seq++ {
+		p.send(ids[0], seq)
+		p.send(ids[1], seq)
+	}
+	await(t, slow, "what is not", func(s transporttest.State) bool { return s.Pending == 20 })
+	quick := transporttest.NewRouter()
+	b := serve(t, quick, quickPace, testConfig(server.URL()))
+	natstest.Eventually(t, "each has one", func() bool { return a.Stats().Owned == 1 && b.Stats().Owned == 1 })
+	await(t, quick, "what was not stored", settled(10))
+	ms := quick.Messages()
+	if ms[0].Seq != 2 || ms[9].Seq != 11 {
+		t.Errorf("routed are %s", reports(ms))
+	}
+	for _, m := range slow.Messages() {
+		if m.Kind == engine.Report && m.ID == ms[0].ID && m.Lease.Held() {
+			t.Fatalf("(%s, %d) may be written by both", m.ID, m.Seq)
+		}
+	}
+	slow.Release()
 }

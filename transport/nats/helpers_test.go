@@ -20,23 +20,24 @@ var testTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // quickPace is the usual one, five times as fast.
 var quickPace = pace{
-	beat:    200 * time.Millisecond,
-	lease:   800 * time.Millisecond,
-	dead:    6,
-	forget:  600,
-	request: 2 * time.Second,
-	floor:   50 * time.Millisecond,
-	purge:   200 * time.Millisecond,
-	measure: 100 * time.Millisecond,
-	idle:    200 * time.Millisecond,
-	expires: 10 * time.Second,
-	wait:    200 * time.Millisecond,
+	beat:     200 * time.Millisecond,
+	lease:    800 * time.Millisecond,
+	dead:     6,
+	forget:   600,
+	handOver: time.Second,
+	request:  2 * time.Second,
+	floor:    50 * time.Millisecond,
+	purge:    200 * time.Millisecond,
+	measure:  100 * time.Millisecond,
+	idle:     200 * time.Millisecond,
+	expires:  10 * time.Second,
+	wait:     200 * time.Millisecond,
 }
 
 // steadyPace is for tests in which nobody dies: a machine that is slow costs no lease.
 var steadyPace = func() pace {
 	p := quickPace
-	p.lease, p.dead = time.Minute, 600
+	p.lease, p.dead, p.handOver = time.Minute, 600, time.Minute
 	return p
 }()
 

@@ -122,13 +122,15 @@ func (p *partition) run() {
 	p.handOver(tick.C)
 }
 
-// handOver waits until nothing is open, and then gives the key back.
+// handOver waits until nothing is open, and then gives the key back. Where the sink is
+// far behind that would take as long as what is in memory takes, and the next reader
+// would have nothing to do meanwhile: then it is left to that. In a drain it is not.
 func (p *partition) handOver(tick <-chan time.Time) {
 	p.flush(p.s.serving)
+	late := time.NewTimer(p.s.pace.handOver)
+	defer late.Stop()
 	for {
-		p.mu.Lock()
-		open := p.window.open
-		p.mu.Unlock()
+		open := p.open()
 		if open == 0 && p.write("") {
 			p.s.r.counts.givenBack.Add(1)
 			return
@@ -139,10 +141,41 @@ func (p *partition) handOver(tick <-chan time.Time) {
 			if open > 0 {
 				p.write(p.s.name)
 			}
+		case <-late.C:
+			if p.s.serving.Err() == nil {
+				p.leave()
+				return
+			}
 		case <-p.lease.Lost():
 			return
 		}
 	}
+}
+
+// leave gives the key back with what is not stored, which nobody writes once the lease
+// is lost. What is being written by then is waited for, as long as for the dead.
+func (p *partition) leave() {
+	p.log.Debug("a partition is given back before all of it is stored", "carriers", p.open())
+	p.lease.Lose()
+	late := time.NewTimer(time.Duration(p.s.pace.dead) * p.s.pace.beat)
+	defer late.Stop()
+	for over := false; p.open() > 0 && !over; {
+		select {
+		case <-p.changed:
+		case <-late.C:
+			over = true
+		}
+	}
+	if p.write("") {
+		p.s.r.counts.givenBack.Add(1)
+	}
+}
+
+// open is how many carriers have something that is not settled.
+func (p *partition) open() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.window.open
 }
 
 // write writes the floor, if it has moved or somebody else is to have the partition,
@@ -159,7 +192,7 @@ func (p *partition) write(owner string) bool {
 	now := place{Owner: owner, Floor: w.floor, Time: w.at, Stream: p.s.stream.created, Flows: maps.Clone(w.flows)}
 	expected := p.revision
 	p.mu.Unlock()
-	if !p.lease.Held() {
+	if owner != "" && !p.lease.Held() {
 		return false
 	}
 	revision, err := p.s.bucket.update(p.s.life, p.key(), now, expected)

@@ -4,19 +4,25 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/internal/jet"
 	"github.com/ingestd/ingestd/internal/seedbug"
 )
 
-// purge removes from time to time what all groups have settled, while partition 0 is
-// mine, until ctx ends.
+// purge looks from time to time whether the stream is what it was, and removes what all
+// groups have settled, while partition 0 is mine, until ctx ends.
 func (s *session) purge(ctx context.Context) {
 	failing := false
 	for pause(ctx, s.pace.purge) {
+		if err := s.fit(ctx); err != nil {
+			s.fail(err)
+			return
+		}
 		s.mu.Lock()
 		p := s.owned[0]
 		s.mu.Unlock()
@@ -29,6 +35,35 @@ func (s *session) purge(ctx context.Context) {
 		}
 		failing = err != nil
 	}
+}
+
+// fit returns an error where the stream is another one than this session reads: made
+// anew, or with other subjects, or one that loses messages. Where it cannot be looked at
+// there is none.
+func (s *session) fit(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.pace.request)
+	defer cancel()
+	stream, err := jet.OpenStream(ctx, s.js, s.stream.name)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return errGone
+	case engine.IsBlocked(err):
+		return err
+	case err != nil:
+		return nil
+	}
+	return s.same(stream.CachedInfo(), stream.Subject, stream.Partitions)
+}
+
+// same returns an error where a stream is not the one of this session.
+func (s *session) same(info *jetstream.StreamInfo, subject string, partitions int) error {
+	if !info.Created.Equal(s.stream.created) {
+		return errGone
+	}
+	if subject != s.stream.subject || partitions != s.stream.partitions {
+		return errors.New("the subjects of the stream have changed")
+	}
+	return nil
 }
 
 // purgeOnce purges up to the least floor. A partition of which the stream has nothing
@@ -57,7 +92,7 @@ func (s *session) purgeOnce(ctx context.Context) error {
 // settled gives the sequence up to which all is settled, and the first one of the
 // stream.
 func (s *session) settled(ctx context.Context) (limit, first uint64, err error) {
-	floors := s.floors()
+	floors, last := s.floors()
 	stream, err := s.js.Stream(ctx, s.stream.name)
 	if err != nil {
 		return 0, 0, err
@@ -66,31 +101,53 @@ func (s *session) settled(ctx context.Context) (limit, first uint64, err error) 
 	if err != nil {
 		return 0, 0, err
 	}
-	if !info.Created.Equal(s.stream.created) {
-		return 0, 0, errGone
+	subject := ""
+	if len(info.Config.Subjects) == 1 {
+		subject, _ = strings.CutSuffix(info.Config.Subjects[0], ".*")
+	}
+	if err := s.same(info, subject, s.stream.partitions); err != nil {
+		return 0, 0, err
+	}
+	if err := intact(ctx, stream, info, last); err != nil {
+		return 0, 0, err
 	}
 	limit = info.State.LastSeq
-	known := uint64(0)
 	for p, floor := range floors {
-		if floor != math.MaxUint64 {
-			known = max(known, floor)
-		}
 		if info.State.Subjects[jet.Subject(s.stream.subject, p)] > 0 {
 			limit = min(limit, floor)
 		}
 	}
-	if known > info.State.LastSeq {
-		return 0, 0, errors.New("the stream is shorter than it was")
-	}
 	return limit, info.State.FirstSeq, nil
 }
 
-// floors are the least floors of all groups, by partition. A group that has no floor
-// of a partition yet begins at the first message that there is.
-func (s *session) floors() []uint64 {
+// intact returns an error where the stream has lost its end, by what it has at the
+// greatest floor there is: then what has the numbers up to there may not have been read.
+func intact(ctx context.Context, stream jetstream.Stream, info *jetstream.StreamInfo, last place) error {
+	switch {
+	case last.Floor > info.State.LastSeq:
+		return errors.New("the stream is shorter than it was")
+	case last.Floor < info.State.FirstSeq, last.Time.IsZero():
+		return nil
+	}
+	m, err := stream.GetMsg(ctx, last.Floor)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		if info, err := stream.Info(ctx); err == nil && info.State.FirstSeq > last.Floor {
+			return nil // another group has purged it meanwhile
+		}
+	}
+	if err == nil && !m.Time.Equal(last.Time) {
+		err = errors.New("the stream has lost its end, and something else has its numbers")
+	}
+	return err
+}
+
+// floors are the least floors of all groups, by partition, and the place with the
+// greatest. A group that has no floor of a partition yet begins at the first message that
+// there is.
+func (s *session) floors() (least []uint64, last place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	least := make([]uint64, s.stream.partitions)
+	least = make([]uint64, s.stream.partitions)
 	for p := range least {
 		least[p] = math.MaxUint64
 	}
@@ -101,6 +158,9 @@ func (s *session) floors() []uint64 {
 		}
 		for p := range least {
 			at := g.places[p]
+			if at.Stream.Equal(s.stream.created) && at.Floor > last.Floor {
+				last = at.place
+			}
 			switch {
 			case at.Version != placeVersion || at.unknown != nil || !at.Stream.Equal(s.stream.created):
 				least[p] = 0
@@ -112,7 +172,7 @@ func (s *session) floors() []uint64 {
 			s.r.tell(&s.r.absent, hclog.Warn, "a group without readers keeps what it has not stored in the stream", "name", name)
 		}
 	}
-	return least
+	return least, last
 }
 
 // known tells whether the group has begun to read.

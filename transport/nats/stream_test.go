@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ingestd/ingestd/internal/jet"
 	"github.com/ingestd/ingestd/internal/natstest"
 	"github.com/ingestd/ingestd/transport/transporttest"
 )
@@ -172,5 +173,67 @@ func TestPurge(t *testing.T) {
 	natstest.Eventually(t, "all is purged again", func() bool { return first() == 33 })
 	if got, want := len(behind.Messages()), 11; got != want {
 		t.Errorf("the other group has %d messages", got)
+	}
+}
+
+// What is published under other subjects is not taken for settled, and is read.
+func TestSubjectsAreEdited(t *testing.T) {
+	server := natstest.Start(t)
+	p := publish(t, server.URL())
+	stream := p.stream("s", 2, jetstream.FileStorage)
+	router := transporttest.NewRouter()
+	r := serve(t, router, steadyPace, testConfig(server.URL()))
+	p.send("a", 1)
+	await(t, router, "one", settled(1))
+	c := stream.CachedInfo().Config
+	c.Subjects = []string{"s2.*"}
+	if _, err := p.js.UpdateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	for n, id := range []string{"a", "b"} { // by an edge that was started again
+		p.put(jet.Subject("s2", p.partition(id)), p.carrier(jet.Header{Flow: 2, N: uint64(n) + 1}, id, 2))
+	}
+	await(t, router, "all", settled(3))
+	natstest.Eventually(t, "it is well", func() bool {
+		state, _ := r.State()
+		return state == StateOK
+	})
+}
+
+// A stream that has lost its end, and has other messages with the numbers of those, is
+// not purged by the floors of before.
+func TestPurgeOfAStreamThatLostItsEnd(t *testing.T) {
+	for name, alter := range map[string]func(*place){
+		"it is shorter":         func(at *place) { at.Floor = 900 },
+		"it has something else": func(at *place) { at.Floor, at.Time = 3, testTime },
+		"it has all":            func(*place) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := natstest.Start(t)
+			p := publish(t, server.URL())
+			stream := p.stream("s", 1, jetstream.FileStorage)
+			for seq := range int64(5) {
+				p.send("a", seq+1)
+			}
+			second, err := stream.GetMsg(t.Context(), 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &session{
+				r: &Reader{config: testConfig(server.URL())}, js: p.js, pace: steadyPace,
+				stream: streamOf{"s", "s", 1, stream.CachedInfo().Created}, groups: make(map[string]*group),
+			}
+			at := place{Version: placeVersion, Floor: 2, Time: second.Time, Stream: s.stream.created}
+			alter(&at)
+			s.mine().places[0] = placeAt{place: at}
+			err = s.purgeOnce(t.Context())
+			info, infoErr := stream.Info(t.Context())
+			if infoErr != nil {
+				t.Fatal(infoErr)
+			}
+			if all := name == "it has all"; (err == nil) != all || (info.State.FirstSeq == 3) != all {
+				t.Errorf("the first is %d; %v", info.State.FirstSeq, err)
+			}
+		})
 	}
 }
