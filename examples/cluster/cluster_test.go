@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 
 // The whole story, told fast.
 func TestRun(t *testing.T) {
-	v, err := run(t.Context(), 8*time.Second)
+	v, err := run(t.Context(), 5*time.Second)
 	if err != nil || !v.clean() || v.acked < 1000 || v.stored < v.acked {
 		t.Errorf("%+v, %v", v, err)
 	}

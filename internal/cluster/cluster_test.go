@@ -171,6 +171,18 @@ func (p *plant) haltWriter(i int) {
 	writer.cont()
 	p.works()
 	p.shared()
+	p.fenced(writer)
+}
+
+// fenced expects that a writer that was halted had something in hand which it has
+// not stored, as it is no longer its own.
+func (p *plant) fenced(w *daemon) {
+	p.t.Helper()
+	n := w.metric("ingest_messages_fenced_total")
+	p.t.Logf("%s was fenced with %.0f messages in hand", w.name, n)
+	if n == 0 {
+		p.t.Errorf("void: %s had nothing in hand when it was halted", w.name)
+	}
 }
 
 // abandoned waits until a writer has no partition any more.

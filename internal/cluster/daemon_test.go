@@ -1,8 +1,12 @@
 package cluster
 
 import (
+	"bufio"
 	"context"
+	"net/http"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -88,6 +92,26 @@ func (d *daemon) stop() {
 	if err := d.run.Stop(ctx); err != nil {
 		d.t.Errorf("%s: %v", d.name, err)
 	}
+}
+
+// metric is the value of one of its metrics, which has no labels.
+func (d *daemon) metric(name string) (value float64) {
+	d.t.Helper()
+	r, err := http.Get(d.run.Admin() + "/metrics")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer func() { _ = r.Body.Close() }()
+	for lines := bufio.NewScanner(r.Body); lines.Scan(); {
+		if text, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			if value, err = strconv.ParseFloat(text, 64); err != nil {
+				d.t.Fatal(err)
+			}
+			return value
+		}
+	}
+	d.t.Fatalf("%s has no metric %s", d.name, name)
+	return 0
 }
 
 func patience() (context.Context, context.CancelFunc) {

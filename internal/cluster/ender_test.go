@@ -66,39 +66,51 @@ func (p *plant) startEnders(n int) {
 	}
 }
 
-// send sends a report or an end now and then, each to any of the streams.
+// send sends a report or an end now and then, each to any of the streams. At last
+// one stream is done, and another one open again.
 func (e *ender) send(ctx context.Context, rng *rand.Rand) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
+			e.put(rng, rng.IntN(enderStreams), rng.IntN(2) == 0)
 		case <-ctx.Done():
-			return
-		}
-		id := fmt.Sprintf("end/%s/%d", e.ledger.Client, rng.IntN(enderStreams))
-		s := e.streams[id]
-		if s == nil {
-			s = &ended{}
-			e.streams[id] = s
-		}
-		m := client.Message{ID: id}
-		if s.last > 0 && !s.done && rng.IntN(2) == 0 {
-			s.done, s.code, s.data = true, rng.Int64N(1000), fmt.Sprintf(`{"end":%d}`, s.last)
-			m.Op, m.Seq, m.Code, m.Data = "done", 2*s.last+1, s.code, []byte(s.data)
-		} else {
-			if s.done {
-				s.done = false
-				e.reopens++
+			for stream := range 2 {
+				e.put(rng, stream, false)
+				e.put(rng, stream, true)
 			}
-			s.last = e.ledger.Next(id)
-			m.Seq, m.Code, m.Time = 2*s.last, drill.Code(s.last), drill.Time(s.last)
-			m.Data = e.run.Payload(drill.Key{Sender: e.ledger.Sender, ID: id}, s.last)
-		}
-		if err := e.client.Send(context.WithoutCancel(ctx), m); err != nil {
-			e.t.Errorf("send: %v", err)
+			e.put(rng, 1, false)
 			return
 		}
+	}
+}
+
+// put sends one message to a stream. An end of a stream that is done already is a
+// report.
+func (e *ender) put(rng *rand.Rand, stream int, end bool) {
+	id := fmt.Sprintf("end/%s/%d", e.ledger.Client, stream)
+	s := e.streams[id]
+	if s == nil {
+		s = &ended{}
+		e.streams[id] = s
+	}
+	m := client.Message{ID: id}
+	if end && s.last > 0 && !s.done {
+		s.done, s.code, s.data = true, rng.Int64N(1000), fmt.Sprintf(`{"end":%d}`, s.last)
+		m.Op, m.Seq, m.Code, m.Data = "done", 2*s.last+1, s.code, []byte(s.data)
+	} else {
+		if s.done {
+			s.done = false
+			e.reopens++
+		}
+		s.last = e.ledger.Next(id)
+		m.Seq, m.Code, m.Time = 2*s.last, drill.Code(s.last), drill.Time(s.last)
+		m.Data = e.run.Payload(drill.Key{Sender: e.ledger.Sender, ID: id}, s.last)
+	}
+	// It waits for a full window only, of which this is far.
+	if err := e.client.Send(context.Background(), m); err != nil {
+		e.t.Errorf("send: %v", err)
 	}
 }
 

@@ -34,6 +34,9 @@ func TestTakeover(t *testing.T) {
 		p.fault("halt of %s", halted.name)
 		p.takeover(lost, killed.name)
 		halted.cont()
+		p.works()
+		p.shared()
+		p.fenced(halted)
 
 		lost = p.shared()[killed.name]
 		p.works()
