@@ -39,7 +39,9 @@ type Config struct {
 	AckTimeout time.Duration `hcl:"ack_timeout,optional"`
 
 	// Writers is how many Writes there are at a time, and GroupSize how many
-	// messages each has at most. They are for who makes the engine.
+	// messages each has at most. They are for who makes the engine. All carriers of
+	// a Write are under way at once, and a partition has one at a time: so two
+	// Writes wait for each other, and mostly one is best.
 	Writers   int `hcl:"writers,optional"`
 	GroupSize int `hcl:"group_size,optional"`
 }
@@ -55,7 +57,7 @@ func DefaultConfig() Config {
 		Storage:    "file",
 		MaxBytes:   10 * engine.GiB,
 		AckTimeout: 5 * time.Second,
-		Writers:    2,
+		Writers:    1,
 		GroupSize:  8000,
 	}
 }
