@@ -2,6 +2,7 @@ package nats
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -187,4 +188,44 @@ func TestHandOverOfABacklog(t *testing.T) {
 		}
 	}
 	slow.Release()
+}
+
+// A reader loses its leases while it gives partitions back: their keys say that they
+// are its own, and it has its share. They do not stay unread.
+func TestLeasesEndInAHandOver(t *testing.T) {
+	server := natstest.Start(t)
+	proxy := natstest.NewProxy(t, server.Address())
+	p := publish(t, server.URL())
+	p.stream("s", 4, jetstream.FileStorage)
+	held := transporttest.NewRouter()
+	pace := quickPace
+	pace.dead, pace.handOver = 600, usualPace.purge
+	a := serve(t, held, pace, testConfig(proxy.URL))
+	natstest.Eventually(t, "one has all", func() bool { return a.Stats().Owned == 4 })
+	held.Hold()
+	for i := range 20 {
+		p.send(fmt.Sprint("id-", i), 1)
+	}
+	await(t, held, "all", func(s transporttest.State) bool { return s.Pending == 20 })
+	b := serve(t, transporttest.NewRouter(), pace, testConfig(server.URL()))
+	natstest.Eventually(t, "it knows the other one", func() bool { return a.Stats().Readers == 2 })
+	natstest.Eventually(t, "it gives back two", func() bool {
+		count := 0
+		for _, p := range a.session.all() {
+			if p.leaves() {
+				count++
+			}
+		}
+		return count == 2
+	})
+	proxy.ToServer(func(f natstest.Frame) natstest.Verdict {
+		if strings.HasPrefix(f.Subject, "$KV.") {
+			return natstest.Drop
+		}
+		return natstest.Pass
+	})
+	natstest.Eventually(t, "it has lost all", func() bool { return a.Stats().Owned == 0 })
+	proxy.ToServer(nil)
+	held.Release()
+	natstest.Eventually(t, "each has its share", func() bool { return a.Stats().Owned == 2 && b.Stats().Owned == 2 })
 }

@@ -359,7 +359,9 @@ func (s *session) holding(g *group, number int) holding {
 		return mine
 	case at.unknown != nil:
 		return others
-	case at.Owner == "", at.Owner == s.name, s.r.past[at.Owner]: // I lost it, or do not know that I have it
+	case at.Owner == s.name, s.r.past[at.Owner]: // or I do not know that I have it
+		return lost
+	case at.Owner == "":
 		return free
 	case g.members.holds(at.Owner):
 		return others
