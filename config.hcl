@@ -169,7 +169,7 @@ sink "sqlite" {
 #   storage          = "file"  # memory
 #   max_bytes        = "10GiB" # then it takes no more
 #   ack_timeout      = "5s"
-#   writers          = 2
+#   writers          = 1
 #   group_size       = 8000 # messages that are published together
 # }
 

@@ -2,10 +2,14 @@ package nats_test
 
 import (
 	"context"
+	"strings"
 	"testing"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/internal/natstest"
+	"github.com/ingestd/ingestd/sink/nats"
 	"github.com/ingestd/ingestd/sink/sinktest"
 )
 
@@ -25,4 +29,20 @@ func TestConformance(t *testing.T) {
 			},
 		}
 	})
+}
+
+// What an ack is worth is said at the start: it depends on the servers.
+func TestDurabilityIsTold(t *testing.T) {
+	server := natstest.Start(t)
+	var log strings.Builder
+	s, err := nats.Open(t.Context(), config(server.URL()), hclog.New(&hclog.LoggerOptions{Output: &log}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "sync_interval: always") {
+		t.Error(log.String())
+	}
 }
