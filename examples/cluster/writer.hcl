@@ -11,8 +11,7 @@ transport "nats" {
 }
 
 router {
-  batch_wait  = "200ms"
-  max_pending = "16MiB" # all of it is stored before a partition is given to another writer
+  batch_wait = "200ms"
 }
 
 # A file serves both writers here, as they are on one machine. Elsewhere it is a

@@ -17,14 +17,32 @@ import (
 // stored, and any other node may go.
 func (n *Nodes) Await(tb testing.TB) {
 	tb.Helper()
+	n.await(tb)
+}
+
+// Leader is the node that leads a stream, once the cluster is as [Nodes.Await]
+// leaves it.
+func (n *Nodes) Leader(tb testing.TB, stream string) *Node {
+	tb.Helper()
+	leader := n.await(tb)[stream]
+	if leader == nil {
+		tb.Fatalf("there is no stream %q", stream)
+	}
+	return leader
+}
+
+// await gives the leaders of the streams.
+func (n *Nodes) await(tb testing.TB) map[string]*Node {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		_, err := n.leaders(ctx)
+		// A consumer that is just being made is a fault to a node, too.
+		leaders, err := n.leaders(ctx)
 		if err == nil {
-			return
+			return leaders
 		}
 		select {
 		case <-tick.C:
@@ -32,20 +50,6 @@ func (n *Nodes) Await(tb testing.TB) {
 			tb.Fatalf("the nodes are no cluster after %v: %v", patience, err)
 		}
 	}
-}
-
-// Leader is the node that leads a stream. The cluster is as [Nodes.Await] leaves
-// it.
-func (n *Nodes) Leader(tb testing.TB, stream string) *Node {
-	tb.Helper()
-	leaders, err := n.leaders(tb.Context())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if leaders[stream] == nil {
-		tb.Fatalf("there is no stream %q", stream)
-	}
-	return leaders[stream]
 }
 
 // leaders asks each node that runs who leads. The error says what is not in order.

@@ -5,8 +5,7 @@ transport "nats" {
 }
 
 router {
-  batch_wait  = "50ms"
-  max_pending = "16MiB" # all of it is stored before a partition is given to another writer
+  batch_wait = "50ms"
 }
 
 sink "mysql" {
