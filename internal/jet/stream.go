@@ -198,6 +198,9 @@ func Classify(err error) error {
 			return engine.Blocked(err)
 		}
 	}
+	if errors.Is(err, nats.ErrReconnectBufExceeded) { // there is no buffer: see Dial
+		return nats.ErrDisconnected
+	}
 	if errors.Is(err, nats.ErrNoResponders) {
 		return fmt.Errorf("no server answers for JetStream, which is off there, or not ready: %w", err)
 	}

@@ -2,6 +2,7 @@ package jet_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -223,6 +224,13 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := s.Check(t.Context()); !engine.IsBlocked(err) || !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Error(err)
+	}
+}
+
+// There is no buffer to exceed: the library says so of a connection that is away.
+func TestClassifyDisconnected(t *testing.T) {
+	if err := jet.Classify(fmt.Errorf("publish: %w", nats.ErrReconnectBufExceeded)); !errors.Is(err, nats.ErrDisconnected) || strings.Contains(err.Error(), "buffer") {
 		t.Error(err)
 	}
 }

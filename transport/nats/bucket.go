@@ -11,6 +11,8 @@ import (
 
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ingestd/ingestd/internal/jet"
 )
 
 // bucket is the key-value bucket by which the readers of a stream share its
@@ -150,7 +152,7 @@ func (b *bucket) send(ctx context.Context, m *natsgo.Msg, value []byte, options 
 		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant):
 		return 0, errChanged
 	case err != nil:
-		return 0, err
+		return 0, jet.Classify(err)
 	}
 	return ack.Sequence, nil
 }

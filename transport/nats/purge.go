@@ -29,7 +29,7 @@ func (s *session) purge(ctx context.Context) {
 		if p == nil || !p.lease.Held() {
 			continue
 		}
-		err := s.purgeOnce(ctx)
+		err := jet.Classify(s.purgeOnce(ctx))
 		if err != nil && ctx.Err() == nil && !failing {
 			s.log.Warn("what is settled is not purged", "error", err)
 		}

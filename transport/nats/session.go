@@ -369,6 +369,12 @@ func (s *session) holding(g *group, number int) holding {
 	return free
 }
 
+// remains is for how long a lease is held from now on, by both clocks: the monotonic
+// one does not count the time for which the machine slept since sent.
+func remains(sent, now time.Time, lease time.Duration) time.Duration {
+	return lease - max(now.Sub(sent), now.Round(0).Sub(sent.Round(0)))
+}
+
 // claim makes a partition my own, and reads it.
 func (s *session) claim(number int) (ok bool, from string) {
 	s.mu.Lock()
@@ -399,10 +405,7 @@ func (s *session) claim(number int) (ok bool, from string) {
 	if now := s.mine().places[number]; now.revision > revision || s.owned[number] != nil {
 		return false, from
 	}
-	lease := engine.NewLease(0)
-	if held := time.Until(s.sent.Add(s.pace.lease)); held > 0 {
-		lease = engine.NewLease(held)
-	}
+	lease := engine.NewLease(remains(s.sent, time.Now(), s.pace.lease))
 	p := newPartition(s, number, mine, revision, lease)
 	s.owned[number] = p
 	s.running.Go(func() {
