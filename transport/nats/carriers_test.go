@@ -175,10 +175,10 @@ func TestRefused(t *testing.T) {
 		}
 		return nil
 	})
-	last := p.send("a", 1, 2, 3, 4)
+	last := p.send("a", 1, 2, 3, 4, 0)
 	await(t, router, "three", settled(3))
 	p.floor(last)
-	if got := reports(router.Messages()); got != "a:1 a:3 a:4" || r.Stats().Refused != 1 || many != 4 {
+	if got := reports(router.Messages()); got != "a:1 a:3 a:4" || r.Stats().Refused != 2 || many != 4 {
 		t.Errorf("routed are %s, refused %d, tries %d", got, r.Stats().Refused, many)
 	}
 }

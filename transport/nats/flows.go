@@ -18,6 +18,8 @@ import (
 const (
 	flowAge   = 24 * time.Hour
 	mostFlows = 4096
+
+	forgetEvery = 256 // carriers, for that takes a look at all
 )
 
 // flows are the last carriers of the flows of a partition, up to some place in its log.

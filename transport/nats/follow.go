@@ -114,7 +114,9 @@ func (p *partition) carrier(ctx context.Context, m *natsgo.Msg, meta *natsgo.Msg
 		return nil
 	}
 	p.read.pass(c.Header, entry.at)
-	p.read.forget(entry.at)
+	if p.passed++; p.passed%forgetEvery == 0 {
+		p.read.forget(entry.at)
+	}
 	counts.carriers.Add(1)
 	entry.left = c.Messages + c.Ends
 	return p.route(ctx, c, p.add(entry), entry.left)
@@ -140,7 +142,10 @@ func (p *partition) route(ctx context.Context, c *jet.Carrier, place int64, coun
 	reports, err := 0, error(nil)
 	for c.Next(&m) {
 		m.Tag, m.Lease = place, p.lease
-		refused := p.accept(ctx, &m)
+		refused := errNoNumber
+		if m.Kind != engine.Report || m.Seq != 0 {
+			refused = p.accept(ctx, &m)
+		}
 		if errors.Is(refused, errStop) {
 			err = refused
 			break
@@ -169,6 +174,10 @@ func (p *partition) route(ctx context.Context, c *jet.Carrier, place int64, coun
 	p.settle(place, count, false) // what was not routed
 	return err
 }
+
+// errNoNumber is for a message that would get another number with each reading, and be
+// stored as often. No sink writes such a one.
+var errNoNumber = engine.Permanent(errors.New("a message without a number"))
 
 // The waits for room where the router does not wait itself.
 const (

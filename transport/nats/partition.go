@@ -33,6 +33,8 @@ type partition struct {
 	read  flows // those that were read; only the goroutine read uses it, and
 	short int   // how often the stream was shorter than it was
 
+	passed int // carriers; of its goroutine, too
+
 	mu       sync.Mutex
 	window   window
 	revision uint64        // of its key, as far as it is known to be mine
