@@ -61,6 +61,7 @@ func (l *loader) decode() {
 	l.reportEngine(top, l.sink)
 	l.checkSpool(top)
 	l.checkLeases()
+	l.checkLoop()
 	l.checkListeners(top)
 	l.Finish(l.plugins.paths(), l.variables())
 }

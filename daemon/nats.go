@@ -12,6 +12,7 @@ import (
 	"github.com/ingestd/ingestd/daemon/internal/hclx"
 	"github.com/ingestd/ingestd/engine"
 	"github.com/ingestd/ingestd/metrics"
+	sinknats "github.com/ingestd/ingestd/sink/nats"
 	"github.com/ingestd/ingestd/transport/nats"
 )
 
@@ -44,6 +45,23 @@ func (l *loader) checkLeases() {
 			l.top.ReportOption(&engine.OptionError{Option: "delivery.spool", Problem: fmt.Sprintf(
 				"must be false with %s: what is not stored yet is in the stream already, and what is in a spool "+
 					"could be stored after another daemon has taken over", t.path(),
+			)})
+		}
+	}
+}
+
+// checkLoop refuses a sink that fills the stream that a transport of the same daemon
+// reads: each message would go round for ever.
+func (l *loader) checkLoop() {
+	to, ok := l.cfg.sink.config.(*sinknats.Config)
+	if !ok {
+		return
+	}
+	for _, t := range l.cfg.transports {
+		from, ok := t.config.(*nats.Config)
+		if ok && from.Stream == to.Stream && from.SharesServer(to.Connection) {
+			l.top.ReportOption(&engine.OptionError{Option: "sink.nats.stream", Problem: fmt.Sprintf(
+				"must be another one than %s reads: each message would come back for ever", t.path(),
 			)})
 		}
 	}

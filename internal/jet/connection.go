@@ -171,6 +171,12 @@ func (c Connection) Hosts() string {
 	return strings.Join(hosts, ",")
 }
 
+// SharesServer tells whether both name a server in common.
+func (c Connection) SharesServer(other Connection) bool {
+	theirs := strings.Split(other.Hosts(), ",")
+	return slices.ContainsFunc(strings.Split(c.Hosts(), ","), func(host string) bool { return slices.Contains(theirs, host) })
+}
+
 // Dial connects, under a name that the server shows. The connection is made again
 // for ever once it is lost, also after the server refused who connects: credentials
 // are renewed, on either side. It buffers nothing meanwhile: what is published
@@ -219,7 +225,7 @@ func (c Connection) Dial(ctx context.Context, name string, log hclog.Logger) (*n
 		}
 		return nil, ctx.Err()
 	case err != nil:
-		return nil, Classify(fmt.Errorf("connect: %w", err))
+		return nil, Classify(fmt.Errorf("connect: %w", d.explain(err)))
 	}
 	return nc, nil
 }

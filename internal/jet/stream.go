@@ -119,7 +119,11 @@ func find(ctx context.Context, js jetstream.JetStream, name string) (jetstream.S
 // Check asks whether the stream is still fit, and gives it as it is now.
 func (s *Stream) Check(ctx context.Context) (*Stream, error) {
 	name := s.CachedInfo().Config.Name
-	if _, err := s.Info(ctx); err != nil {
+	_, err := s.Info(ctx)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, Classify(fmt.Errorf("stream %s was deleted: it is made again when an ingestd that writes to it is started: %w", name, err))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", name, Classify(err))
 	}
 	now, err := StreamConfig{Subject: s.Subject, Partitions: s.Partitions}.fit(s.Stream)

@@ -81,7 +81,7 @@ func (s *Sink) open(ctx context.Context) (err error) {
 	case err != nil:
 		return err
 	}
-	s.log.Info("stored will mean acked by the stream; over a power cut that holds if its servers have sync_interval: always",
+	s.log.Info("an ack means here that the stream has the message: unless its servers have sync_interval: always, a power cut can take what they acked in the last two minutes",
 		"stream", s.config.Stream, "replicas", stream.CachedInfo().Config.Replicas)
 	for _, what := range differs {
 		s.log.Warn("the stream is not as it is configured, and is left as it is", "stream", s.config.Stream, "attribute", what)

@@ -25,7 +25,7 @@ var usualPace = pace{
 	beat:     time.Second,
 	lease:    4 * time.Second,
 	dead:     6,
-	forget:   600,
+	forget:   12,
 	handOver: 2 * time.Second,
 	request:  2 * time.Second,
 	floor:    time.Second,

@@ -31,8 +31,8 @@ type Reader struct {
 	open   sync.WaitGroup  // carriers of which something is accepted and not settled
 	past   map[string]bool // the names of sessions that have ended; only Serve changes it, between two
 
-	counts                     counts
-	foreign, malformed, absent seldom.Count[struct{}]
+	counts                           counts
+	foreign, malformed, absent, anew seldom.Count[struct{}]
 
 	mu      sync.Mutex
 	session *session // nil: there is none

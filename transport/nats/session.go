@@ -385,7 +385,7 @@ func (s *session) claim(number int) (ok bool, from string) {
 	mine.Owner = s.name
 	if !mine.Stream.Equal(s.stream.created) {
 		if mine.Floor > 0 {
-			s.log.Warn("the stream is another one than before: a partition is read from its beginning", "partition", number)
+			s.r.tell(&s.r.anew, hclog.Warn, "the stream is another one than before: its partitions are read from the beginning", "partition", number)
 		}
 		// The flows go on: who publishes did not begin anew.
 		mine.Stream, mine.Floor, mine.Time = s.stream.created, 0, time.Time{}
