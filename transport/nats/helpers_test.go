@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ var quickPace = pace{
 	beat:     200 * time.Millisecond,
 	lease:    800 * time.Millisecond,
 	dead:     6,
-	forget:   600,
+	forget:   12,
 	handOver: time.Second,
 	request:  2 * time.Second,
 	floor:    50 * time.Millisecond,
@@ -181,6 +182,24 @@ func (p *publisher) floors(each func(partition int, at place)) {
 		}
 		each(i, at)
 	}
+}
+
+// readers counts those that have a heartbeat in the bucket.
+func (p *publisher) readers() (count int) {
+	keys, err := p.js.KeyValue(p.t.Context(), p.name+"-readers")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	all, err := keys.ListKeys(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for key := range all.Keys() {
+		if strings.Contains(key, ".reader.") {
+			count++
+		}
+	}
+	return count
 }
 
 func (p *publisher) partition(id string) int { return jet.Partition(id, p.size) }

@@ -69,6 +69,7 @@ func TestTakeover(t *testing.T) {
 			if taken := b.Stats().TakenOver; taken != 4 {
 				t.Errorf("%d partitions were taken over", taken)
 			}
+			natstest.Eventually(t, "the key of the dead is removed", func() bool { return p.readers() == 1 })
 
 			resume()
 			owns(t, map[*writer]int{a: 4, b: 4})
