@@ -88,9 +88,9 @@ func TestSettings(t *testing.T) {
 		blocks = append(blocks, needed("transport."+kind+".tls.cert")...)
 		blocks = append(blocks, needed("transport."+kind+".decode.id")...)
 	}
-	blocks = append(append(blocks, "--set=transport.nats.stream=ingest"), needed("transport.nats.tls.cert")...)
-	nats := append([]string{"--set=sink=nats"}, needed("sink.nats.tls.cert")...)
-	for _, args := range [][]string{{"--set=sink=sqlite"}, {"--set=sink=mysql", dsn}, {"--set=sink=stdout"}, nats} {
+	edge := append([]string{"--set=sink=nats"}, needed("sink.nats.tls.cert")...)
+	reader := append([]string{"--set=sink=stdout", "--set=transport.nats.stream=ingest"}, needed("transport.nats.tls.cert")...)
+	for _, args := range [][]string{{"--set=sink=sqlite"}, {"--set=sink=mysql", dsn}, reader, edge} {
 		out, err := check(append(args, blocks...)...)
 		if err != nil {
 			t.Fatalf("check %v: %v\n%s", args, err, out)
