@@ -88,8 +88,12 @@ func playNATS(config []byte, in *bufio.Reader, out io.Writer) error {
 	if err := await(in); err != nil {
 		return err
 	}
-	for begun := time.Now(); !hasAll(s, len(c.Routes)); time.Sleep(10 * time.Millisecond) {
-		if time.Since(begun) > patience {
+	tick, late := time.NewTicker(10*time.Millisecond), time.After(patience)
+	defer tick.Stop()
+	for !hasAll(s, len(c.Routes)) {
+		select {
+		case <-tick.C:
+		case <-late:
 			return errors.New("the NATS servers do not find one another")
 		}
 	}

@@ -1,7 +1,6 @@
 package jet_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,11 +15,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/nats-io/jwt/v2"
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -37,28 +34,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const secret = "s3cret-9f2"
 
-// journal is a log to look into.
-type journal struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.String()
-}
-
-func (j *journal) logger() hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{Output: j, Level: hclog.Trace})
-}
-
 func connection(urls ...string) jet.Connection {
 	c := jet.DefaultConnection()
 	c.URL = nil
@@ -71,8 +46,8 @@ func connection(urls ...string) jet.Connection {
 // try connects, and gives why that is not possible. No secret is told by anybody.
 func try(t *testing.T, c jet.Connection) error {
 	t.Helper()
-	var j journal
-	nc, err := c.Dial(t.Context(), "test", j.logger())
+	var j natstest.Journal
+	nc, err := c.Dial(t.Context(), "test", j.Logger())
 	if err == nil {
 		err = nc.FlushTimeout(10 * time.Second)
 		nc.Close()
@@ -413,8 +388,8 @@ func TestReconnect(t *testing.T) {
 	server := natstest.Start(t, users(secret))
 	c := connection(server.URL())
 	c.User, c.Password = "edge", secret
-	var j journal
-	nc, err := c.Dial(t.Context(), "test", j.logger())
+	var j natstest.Journal
+	nc, err := c.Dial(t.Context(), "test", j.Logger())
 	if err != nil {
 		t.Fatal(err)
 	}

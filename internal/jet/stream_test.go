@@ -17,20 +17,6 @@ import (
 	"github.com/ingestd/ingestd/internal/natstest"
 )
 
-func connect(t *testing.T, url string) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect(url, nats.MaxReconnects(-1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
 func streamConfig() jet.StreamConfig {
 	return jet.StreamConfig{
 		Name: "ingest", Subject: "a.b", Partitions: 16, Replicas: 1, Storage: jetstream.FileStorage, MaxBytes: int64(10 * engine.MiB),
@@ -39,7 +25,7 @@ func streamConfig() jet.StreamConfig {
 
 // The stream is made once, whoever comes first, and found again.
 func TestEnsureStream(t *testing.T) {
-	js := connect(t, natstest.Start(t).URL())
+	js := natstest.Connect(t, natstest.Start(t).URL())
 	if _, err := jet.OpenStream(t.Context(), js, "ingest"); !errors.Is(err, jetstream.ErrStreamNotFound) || !engine.IsBlocked(err) {
 		t.Errorf("a stream that is not there: %v", err)
 	}
@@ -75,7 +61,7 @@ func TestEnsureStream(t *testing.T) {
 // A stream that would lose messages, or where ids would move, is refused with what
 // to do, by who writes and by who reads; and by both once it is changed so.
 func TestUnfitStream(t *testing.T) {
-	js := connect(t, natstest.Start(t).URL())
+	js := natstest.Connect(t, natstest.Start(t).URL())
 	good := func() jetstream.StreamConfig {
 		return jetstream.StreamConfig{
 			Name: "ingest", Subjects: []string{"a.b.*"}, Discard: jetstream.DiscardNew, MaxBytes: 10 << 20,
@@ -174,7 +160,7 @@ func TestUnfitStream(t *testing.T) {
 
 // What makes it impossible to make the stream is told, and blocks.
 func TestStreamCannotBeMade(t *testing.T) {
-	js := connect(t, natstest.Start(t).URL())
+	js := natstest.Connect(t, natstest.Start(t).URL())
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "other", Subjects: []string{"a.>"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +183,7 @@ func TestStreamCannotBeMade(t *testing.T) {
 
 // A stream that changes is seen to.
 func TestCheck(t *testing.T) {
-	js := connect(t, natstest.Start(t).URL())
+	js := natstest.Connect(t, natstest.Start(t).URL())
 	s, _, err := jet.EnsureStream(t.Context(), js, streamConfig())
 	if err != nil {
 		t.Fatal(err)

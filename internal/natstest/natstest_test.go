@@ -3,7 +3,6 @@ package natstest_test
 import (
 	"testing"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
@@ -17,26 +16,12 @@ func leavesNothing(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 }
 
-func open(t *testing.T, urls string) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect(urls, nats.MaxReconnects(-1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
 // What was stored is there after a restart, at the same address.
 func TestRestart(t *testing.T) {
 	leavesNothing(t)
 	s := natstest.Start(t, natstest.SyncAlways)
 	address := s.Address()
-	js := open(t, s.URL())
+	js := natstest.Connect(t, s.URL())
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "s", Subjects: []string{"s.*"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +36,7 @@ func TestRestart(t *testing.T) {
 	if s.Address() != address {
 		t.Errorf("it is at %s, not %s", s.Address(), address)
 	}
-	stream, err := open(t, s.URL()).Stream(t.Context(), "s")
+	stream, err := natstest.Connect(t, s.URL()).Stream(t.Context(), "s")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +50,7 @@ func TestRestart(t *testing.T) {
 func TestCluster(t *testing.T) {
 	leavesNothing(t)
 	all := natstest.Cluster(t, 3)
-	js := open(t, all[0].URL()+","+all[1].URL()+","+all[2].URL())
+	js := natstest.Connect(t, all[0].URL()+","+all[1].URL()+","+all[2].URL())
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "s", Subjects: []string{"s.*"}, Replicas: 3}); err != nil {
 		t.Fatal(err)
 	}

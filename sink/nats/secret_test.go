@@ -1,10 +1,8 @@
 package nats_test
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,24 +13,6 @@ import (
 	"github.com/ingestd/ingestd/internal/natstest"
 	sink "github.com/ingestd/ingestd/sink/nats"
 )
-
-// journal is a log to look into.
-type journal struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.String()
-}
 
 // No password is in an error or in the log, wherever it was set: not when it is
 // right, not when it is wrong, not when the server is away, and not in a print of
@@ -53,7 +33,7 @@ func TestNoSecretIsTold(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var j journal
+			var j natstest.Journal
 			log := hclog.New(&hclog.LoggerOptions{Output: &j, Level: hclog.Trace})
 			server := natstest.Start(t, user(secret))
 			told := ""
