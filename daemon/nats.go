@@ -83,7 +83,13 @@ func (c *config) connect(ctx context.Context, tell func(format string, args ...a
 		}
 		opened, err := t.listen(ctx, t.config, Host{Name: t.path(), Logger: hclog.NewNullLogger()})
 		if err == nil {
-			tell("The transport can be read: %s", opened.URL())
+			text := "The transport can be read: " + opened.URL()
+			if l, is := opened.(interface{ Look(context.Context) error }); is {
+				if waits := l.Look(ctx); waits != nil {
+					text = fmt.Sprintf("The transport is connected to %s, and would wait: %v", opened.URL(), waits)
+				}
+			}
+			tell("%s", text)
 			err = opened.Close()
 		}
 		if err != nil {

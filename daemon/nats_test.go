@@ -277,6 +277,7 @@ func TestNATSAtTheStart(t *testing.T) {
 		"checked, nobody there to read":       {"", check(read("nats://127.0.0.1:1")...), 3, "open transport.nats: "},
 		"checked":                             {"", check(sink(good)...), 0, "\n# The sink can be written: nats " + nats.Address() + " stream ingest\n"},
 		"checked what is read":                {"", check(read(good)...), 0, "\n# The transport can be read: nats " + nats.Address() + " stream ingest\n"},
+		"checked, no stream to read":          {"", check(append(read(good), "--set=transport.nats.stream=other")...), 0, "and would wait: there is no stream \"other\""},
 		"what each partition takes of memory": {"", append([]string{"check"}, read(good)...), 0, "# Each partition of ingest that transport.nats reads: 3 MiB at the most."},
 	} {
 		t.Run(name, func(t *testing.T) {

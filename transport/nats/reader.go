@@ -113,10 +113,7 @@ func (r *Reader) Serve(ctx context.Context, router engine.Router) error {
 func (r *Reader) join(ctx context.Context, router engine.Router) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*r.pace.request)
 	defer cancel()
-	stream, err := jet.OpenStream(ctx, r.js, r.config.Stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, fmt.Errorf("there is no stream %q: it is made by the first ingestd that writes to it", r.config.Stream)
-	}
+	stream, err := r.find(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +135,24 @@ func (r *Reader) join(ctx context.Context, router engine.Router) (*session, erro
 	r.set(s, "")
 	r.log.Info("reading a stream", "stream", r.config.Stream, "partitions", stream.Partitions, "group", r.config.Group, "reader", s.name)
 	return s, nil
+}
+
+// find opens the stream.
+func (r *Reader) find(ctx context.Context) (*jet.Stream, error) {
+	stream, err := jet.OpenStream(ctx, r.js, r.config.Stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, fmt.Errorf("there is no stream %q: it is made by the first ingestd that writes to it", r.config.Stream)
+	}
+	return stream, err
+}
+
+// Look returns what Serve would wait for: that there is no stream yet, or none that can
+// be read. It changes nothing.
+func (r *Reader) Look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*r.pace.request)
+	defer cancel()
+	_, err := r.find(ctx)
+	return err
 }
 
 // random is a text that nobody else has.
