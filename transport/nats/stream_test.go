@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -17,7 +18,9 @@ func TestMissingStream(t *testing.T) {
 	server := natstest.Start(t)
 	p := publish(t, server.URL())
 	router := transporttest.NewRouter()
-	r := serve(t, router, steadyPace, testConfig(server.URL()))
+	pace := steadyPace
+	pace.lease = 5 * time.Second // so long a drain waits for a server that is away
+	r := serve(t, router, pace, testConfig(server.URL()))
 	natstest.Eventually(t, "it waits", func() bool {
 		state, why := r.State()
 		return state == StateWaiting && strings.Contains(why, `no stream "s"`)
