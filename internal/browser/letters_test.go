@@ -67,6 +67,7 @@ func TestDeadLetters(t *testing.T) {
 	eval[any](b, find("#letters-id")+`.select()`)
 	b.key("Delete")
 	b.wait("the others are there", find("#letters tbody")+".children.length === 2")
+	b.says("#figure-dead_lettered .value", "2") // how many there are is told once a second
 	b.click("#discard-all")
 	b.says("#confirm-title", "Discard all 2 letters?")
 	b.click("#confirm-yes")
