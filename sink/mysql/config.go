@@ -130,6 +130,8 @@ var limits = map[string]string{
 const (
 	idleLimit   = "idle_write_transaction_timeout"
 	idleSeconds = 5
+
+	unknownVariable = 1193 // the number of the error of a server that does not have it
 )
 
 // driverConfig is the DSN as the driver gets it.

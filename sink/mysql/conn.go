@@ -43,7 +43,9 @@ func (s *Sink) connect(ctx context.Context) (w *writer, err error) {
 	}
 	maria := strings.Contains(strings.ToLower(server), "mariadb")
 	if err == nil && maria && s.limitsIdle && !seedbug.Is("mysql-frozen-keeps-locks") {
-		_, err = c.ExecContext(ctx, fmt.Sprintf("SET SESSION %s = %d", idleLimit, idleSeconds))
+		if _, err = c.ExecContext(ctx, fmt.Sprintf("SET SESSION %s = %d", idleLimit, idleSeconds)); number(err) == unknownVariable {
+			err = nil // it is older than 10.3
+		}
 	}
 	if err != nil {
 		w.conn.Discard()

@@ -28,7 +28,9 @@
 //
 // Each reader has its share of the partitions (shares.go): it claims what is free, or
 // of the dead, and gives back what it has too many of. To give back is to stop
-// reading, to wait until all is settled, and then to write the floor. A key is
+// reading, to wait until all is settled, and then to write the floor. Where the sink is
+// so far behind that this takes more than two seconds, the lease is given up first, and
+// what is not stored by then is left to the next reader; not so in a drain. A key is
 // written only as it was last seen, so of two who claim one fails. Where the outcome
 // of a write is not known, the log of the bucket tells it.
 //
